@@ -1,0 +1,123 @@
+"""The only contract that a registry or a compute has to meet.
+
+A driver is one file, or one folder, and three verbs. It says what is live, makes it so, and takes it away; the engine
+decides what to do and waits for health. A driver imports its SDK on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from mlops.resource import JSON, Address, FieldRule, Observed, Resource, Stamp
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class TrafficSupport(StrEnum):
+    """What a compute can do with an endpoint's traffic."""
+
+    WEIGHTED = "weighted"
+    FLEET = "fleet"
+    NONE = "none"
+
+
+class Blobs(Protocol):
+    """Content by digest, wherever the registry keeps it."""
+
+    def has(self, sha256: str) -> bool:
+        """Whether the content is here."""
+
+    def path(self, sha256: str) -> Path:
+        """A local, read-only file with the content.
+
+        Raises:
+            TargetError: It is not here, or its bytes no longer have this digest.
+        """
+
+    def add(self, source: Path, sha256: str) -> None:
+        """Take in a file durably, or a directory as a deterministic tar; nothing happens when it is there already.
+
+        Raises:
+            TargetError: The content has another digest, or cannot be written.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a driver is told when it is made.
+
+    Attributes:
+        project: The project's id.
+        stage: The stage it works for.
+        name: The compute's name, or "registry".
+        root: The repository's root folder.
+        options: The compute's declaration, already checked against the driver's `Spec`.
+        blobs: Content by digest; None for the registry itself.
+    """
+
+    project: str
+    stage: str
+    name: str
+    root: Path
+    options: Mapping[str, JSON] = field(default_factory=dict)
+    blobs: Blobs | None = None
+
+
+class Driver(Protocol):
+    """Three verbs. `observe` is all that planning may call."""
+
+    Spec: ClassVar[type[BaseModel]]
+    """The compute's options; gives validation and the JSON Schema."""
+
+    rules: ClassVar[tuple[FieldRule, ...]]
+    """How fields behave here; a field without a rule is changed in place."""
+
+    traffic: ClassVar[TrafficSupport]
+    refused: ClassVar[Mapping[str, str]]
+    """Declared fields that this target does not enforce (dotted path, `*` for one name), each with what to do."""
+
+    def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
+        """What is live in this scope, in few calls; `only` narrows it."""
+
+    def put(self, resource: Resource, stamp: Stamp) -> Mapping[str, str]:
+        """Make it so, idempotently and cheaply when nothing differs; return its outputs without waiting for health.
+
+        Raises:
+            TargetError: It was refused or failed; whether it took effect is found by observing.
+        """
+
+    def delete(self, address: Address) -> None:
+        """Take it away; success when it is already gone.
+
+        Raises:
+            TargetError: It was refused or failed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answered: HTTP status, headers in lower case, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """What a driver of endpoints offers beside the three verbs."""
+
+    def score(self, address: Address, body: bytes, deployment: str | None = None) -> Answer:
+        """Send one request, to a live deployment by name or as a client would.
+
+        Raises:
+            TargetError: Nothing answered.
+        """
+
+    def logs(self, address: Address, deployment: str | None, lines: int) -> Iterable[str]:
+        """The last lines of the logs, oldest first."""
