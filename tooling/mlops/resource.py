@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 from mlops.errors import Diagnostic, Location, MlopsError
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 Spec: TypeAlias = "Mapping[str, JSON]"
 
 SHARED = "shared"
