@@ -50,7 +50,7 @@ def _wanted(python: str) -> str:
 
 def _locked_uv() -> str:
     """The lines of the lock that pin uv, with their hashes."""
-    match = re.search(r"^uv==[^\n]*(?:\\\n[^\n]*)*\n", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    match = re.search(r"^uv==.*\n(?:[ \t]+.*\n)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     if match is None:
         sys.exit(f"error: {LOCK.name} does not pin uv\n\n      make lock\n")
     return match.group()
