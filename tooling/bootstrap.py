@@ -58,7 +58,8 @@ def _locked_uv() -> str:
 
 def _bootstrap_uv(venv: Path) -> list[str]:
     """Make an empty `.venv` and return a command that is uv: the user's own, or the locked one put into `.venv`."""
-    own = shutil.which("uv")
+    elsewhere = [folder for folder in os.get_exec_path() if Path(folder).resolve() != (venv / "bin").resolve()]
+    own = shutil.which("uv", path=os.pathsep.join(elsewhere))
     if own is not None and subprocess.run([own, "--version"], capture_output=True, check=False).returncode == 0:
         subprocess.run([own, "venv", "-q", "--clear", "--python", sys.executable, str(venv)], check=True)
         return [own]
