@@ -344,6 +344,9 @@ class Recorder(Protocol):
     def denied(self, address: Address, goal: str, reason: str) -> None:
         """Remember a goal as bad."""
 
+    def pause(self, address: Address, until: float, reason: str = "") -> object:
+        """Record that the step of a rollout that is live was found good and soaks until a time in epoch seconds."""
+
     def held(self) -> None:
         """Return while the lock is surely ours.
 

@@ -1,0 +1,135 @@
+"""The checks between the steps of a rollout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mlops.apply.health import Unhealthy, Watch
+from mlops.driver import Blobs, Serving
+from mlops.errors import MlopsError
+from mlops.resource import JSON, Checks, Observed, Resource, Traffic
+from mlops.rollout import Step
+
+HOLD = 60.0
+"""Seconds of soak that a run waits for itself; a longer soak is left to a later run."""
+
+
+def close(left: JSON, right: JSON, tolerance: float) -> bool:
+    """Whether two JSON values are equal, numbers within a relative or absolute tolerance."""
+    match left, right:
+        case (bool(), _) | (_, bool()):
+            return left is right
+        case (int() | float(), int() | float()):
+            return abs(left - right) <= tolerance * max(1.0, abs(left), abs(right))
+        case (str(), _) | (_, str()):
+            return left == right
+        case Mapping(), Mapping():
+            return left.keys() == right.keys() and all(close(left[key], right[key], tolerance) for key in left)
+        case Sequence(), Sequence():
+            return len(left) == len(right) and all(close(a, b, tolerance) for a, b in zip(left, right, strict=True))
+        case _:
+            return left == right
+
+
+def _text(value: object, limit: int = 120) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else json.dumps(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def score_sample(resource: Resource, driver: Serving, blobs: Blobs | None, deployments: Sequence[str]) -> str | None:
+    """Score the sample request on each live deployment and compare with the expected answer.
+
+    Returns:
+        What is wrong, in one line; None where all is well or nothing is declared.
+    """
+    sample = resource.spec.get("sample_request")
+    if not isinstance(sample, Mapping) or blobs is None:
+        return None
+    body = blobs.path(str(sample["request"])).read_bytes()
+    tolerance = sample.get("tolerance", 1e-6)
+    for name in deployments:
+        try:
+            answer = driver.score(resource.address, body, name)
+        except MlopsError as error:
+            return f"the sample request got no answer from {name}: {error}"
+        if answer.status != 200:
+            return f"the sample request got status {answer.status} from {name}: {_text(answer.body)}"
+        if "expected" not in sample:
+            continue
+        try:
+            value = json.loads(answer.body)
+        except ValueError:
+            return f"the answer of {name} to the sample request is not JSON: {_text(answer.body)}"
+        if not close(sample["expected"], value, float(tolerance) if isinstance(tolerance, int | float) else 1e-6):
+            return f"{name} answered the sample request with {_text(value)}; expected {_text(sample['expected'])}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRate:
+    """Requests and errors of the new deployments since a step began."""
+
+    requests: int
+    errors: int
+
+    def verdict(self, checks: Checks) -> bool | None:
+        """True good, False bad, None unknown: too few requests to tell."""
+        if checks.max_error_rate is None:
+            return True
+        if self.requests < max(checks.min_requests, 1):
+            return None if checks.min_requests else True
+        return self.errors <= checks.max_error_rate * self.requests
+
+
+def error_rate(before: Mapping[str, Traffic], now: Observed, deployments: Sequence[str]) -> ErrorRate:
+    """Count what the gateway counted since `before`; counters that went back began anew."""
+    requests = errors = 0
+    for name in deployments:
+        counted = now.traffic.get(name, Traffic(0, 0))
+        start = before.get(name, Traffic(0, 0))
+        if counted.requests < start.requests:
+            start = Traffic(0, 0)
+        requests += counted.requests - start.requests
+        errors += counted.errors - start.errors
+    return ErrorRate(requests, errors)
+
+
+def soak(watch: Watch, step: Step, checks: Checks, before: Observed, seconds: float) -> None:
+    """Keep a step under watch until its soak is over and its error rate is known to be good.
+
+    Args:
+        watch: Where to look.
+        step: The step that is live.
+        checks: What to check.
+        before: The live object when the step began.
+        seconds: How long it has to stay good in this run.
+
+    Raises:
+        Unhealthy: It went bad, or too few requests came before the deadline.
+        Interrupted: The user asked to stop.
+    """
+    started = watch.clock.monotonic()
+    shifting = step.weight is not None and step.weight > 0
+    rate = ErrorRate(0, 0)
+    verdict: bool | None = None if shifting and checks.min_requests and checks.max_error_rate is not None else True
+    if seconds <= 0 and verdict:
+        return
+    for _left in watch.pauses(started + max(seconds, checks.deadline if verdict is None else 0)):
+        now = watch.look()
+        if now is None or now.health.state not in ("Healthy", "Transitioning"):
+            reason = now.health.reason if now is not None else "it is gone"
+            raise Unhealthy(f"went bad while soaking: {reason}", now)
+        if shifting:
+            rate = error_rate(before.traffic, now, step.check)
+            verdict = rate.verdict(checks)
+        if verdict is False:
+            raise Unhealthy(f"{rate.errors} of {rate.requests} requests failed at {step.weight} %", now)
+        if verdict and watch.clock.monotonic() - started >= seconds:
+            return
+    if verdict is None:
+        reason = (
+            f"unknown after {checks.deadline:.0f} s: {rate.requests} requests came, {checks.min_requests} are needed"
+        )
+        raise Unhealthy(reason, watch.look())

@@ -1,0 +1,83 @@
+"""Waiting for health: one loop for every kind on every compute."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mlops.apply.clock import Clock
+from mlops.driver import Driver
+from mlops.errors import Diagnostic, Interrupted
+from mlops.resource import Address, HealthState, Kind, Observed
+
+TIMEOUTS = {Kind.ENDPOINT: 300.0, Kind.INFRA: 3600.0, Kind.IMAGE: 1800.0}
+"""Seconds to wait for health by kind; kinds that are absent here are healthy once they are put."""
+
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 1.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What waiting needs: where to look, the time, and whether to stop."""
+
+    address: Address
+    driver: Driver
+    clock: Clock
+    stop: threading.Event
+
+    def look(self) -> Observed | None:
+        """The live object now."""
+        return next((o for o in self.driver.observe(frozenset({self.address})) if o.address == self.address), None)
+
+    def pauses(self, deadline: float) -> Iterator[float]:
+        """Wait between looks, ever longer up to a second, until the deadline in monotonic seconds.
+
+        Raises:
+            Interrupted: The user asked to stop.
+        """
+        pause = _FIRST_PAUSE
+        while (left := deadline - self.clock.monotonic()) > 0:
+            if self.clock.wait(self.stop, min(pause, left)):
+                raise Interrupted(Diagnostic("Stopped on request", f"{self.address} was still changing."))
+            yield left
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+class Unhealthy(Exception):
+    """An object did not become or stay healthy."""
+
+    def __init__(self, reason: str, observed: Observed | None) -> None:
+        """Keep the reason and what was seen last."""
+        super().__init__(reason)
+        self.observed = observed
+
+
+def _settled(observed: Observed | None, expects: Callable[[Observed], bool]) -> bool:
+    if observed is None:
+        return False
+    if observed.health.state is HealthState.FAILED:
+        raise Unhealthy(observed.health.reason or "it failed", observed)
+    return observed.health.state is HealthState.HEALTHY and expects(observed)
+
+
+def wait_healthy(watch: Watch, timeout: float, expects: Callable[[Observed], bool]) -> Observed:
+    """Look until the object is as expected and healthy.
+
+    Raises:
+        Unhealthy: It failed, or was not healthy in time.
+        Interrupted: The user asked to stop.
+    """
+    deadline = watch.clock.monotonic() + timeout
+    observed = watch.look()
+    if observed is not None and _settled(observed, expects):
+        return observed
+    for _left in watch.pauses(deadline):
+        observed = watch.look()
+        if observed is not None and _settled(observed, expects):
+            return observed
+    if observed is None:
+        raise Unhealthy(f"it is not live {timeout:.0f} s after it was put", None)
+    health = observed.health
+    raise Unhealthy(f"{health.state} after {timeout:.0f} s{': ' if health.reason else ''}{health.reason}", observed)

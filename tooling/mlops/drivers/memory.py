@@ -1,0 +1,184 @@
+"""A compute that lives in this process: for tests, demonstrations and trying out rules.
+
+It behaves as a real target does, faults included: it counts its calls, can be slow, can fail before or after the effect,
+serves with weights, and can scale by itself. Targets are found by name, so that drivers made one after the other meet
+the same objects, as two processes meet the same cloud.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlops.driver import Answer, Scope, TrafficSupport
+from mlops.errors import Diagnostic, TargetError
+from mlops.resource import (
+    Address,
+    FieldEffect,
+    FieldRule,
+    Health,
+    HealthState,
+    Observed,
+    Resource,
+    Spec,
+    Stamp,
+    Traffic,
+)
+
+Fault = Callable[[str, Address], None]
+Scorer = Callable[[Mapping[str, object], bytes], Answer]
+
+
+def _no_fault(_verb: str, _address: Address) -> None:
+    return None
+
+
+def _echo(deployment: Mapping[str, object], _body: bytes) -> Answer:
+    model = deployment.get("model")
+    version = model.get("version") if isinstance(model, Mapping) else None
+    return Answer(200, {"content-type": "application/json"}, json.dumps({"version": version}).encode())
+
+
+@dataclass
+class MemoryTarget:
+    """The far side: what is live, and how it misbehaves.
+
+    Attributes:
+        objects: What is live.
+        calls: How often each verb was called.
+        latency: Seconds that a put or delete takes.
+        before: Called before an effect; may raise.
+        after: Called after an effect, before the caller hears of it; may raise.
+        health: Health by address, where it is not good.
+        judge: Health from a spec; None keeps `health`.
+        traffic: Counters by address and live deployment.
+        scorer: Answers a request from the live deployment's spec.
+    """
+
+    objects: dict[Address, Observed] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    latency: float = 0.0
+    before: Fault = _no_fault
+    after: Fault = _no_fault
+    health: dict[Address, Health] = field(default_factory=dict)
+    judge: Callable[[Address, Spec], Health | None] | None = None
+    traffic: dict[Address, dict[str, Traffic]] = field(default_factory=dict)
+    scorer: Scorer = _echo
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_TARGETS: dict[str, MemoryTarget] = {}
+
+
+def target(name: str) -> MemoryTarget:
+    """The target of this name in this process, made on first use."""
+    return _TARGETS.setdefault(name, MemoryTarget())
+
+
+class Options(BaseModel):
+    """Options of a memory compute."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    target: str = Field(default="default", description="Name of the target within this process.")
+
+
+class MemoryDriver:
+    """Objects in this process."""
+
+    Spec: ClassVar[type[BaseModel]] = Options
+    rules: ClassVar[tuple[FieldRule, ...]] = (
+        FieldRule("zone", FieldEffect.REPLACE, "an endpoint cannot be moved to another zone"),
+        FieldRule("deployments", FieldEffect.RESTART, "a deployment gets new content beside the old"),
+        FieldRule("deployments.*.instance_count", FieldEffect.IN_PLACE, "replicas are added and removed while serving"),
+        FieldRule(
+            "deployments.*.instance_count",
+            FieldEffect.IGNORED,
+            "the autoscaler owns the number of instances",
+            when=("deployments.*.scale_settings.type", "target_utilization"),
+        ),
+        FieldRule("files", FieldEffect.IMMUTABLE, "a version is immutable: declare a new one"),
+    )
+    traffic: ClassVar[TrafficSupport] = TrafficSupport.WEIGHTED
+    refused: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, scope: Scope) -> None:
+        """Look at the target that the options name.
+
+        Args:
+            scope: Its option `target` names the target.
+        """
+        self._target = target(str(scope.options.get("target", "default")))
+
+    def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
+        """What is live."""
+        far = self._target
+        with far.lock:
+            far.calls["observe"] += 1
+            far.before("observe", Address.parse("infra/memory") if only is None else next(iter(only)))
+            found = [o for a, o in far.objects.items() if only is None or a in only]
+            return [self._with_health(o) for o in found]
+
+    def _with_health(self, observed: Observed) -> Observed:
+        judged = self._target.judge(observed.address, observed.spec) if self._target.judge else None
+        health = judged or self._target.health.get(observed.address, Health())
+        return replace(observed, health=health, traffic=dict(self._target.traffic.get(observed.address, {})))
+
+    def put(self, resource: Resource, stamp: Stamp) -> Mapping[str, str]:
+        """Make it so."""
+        far = self._target
+        if far.latency:
+            time.sleep(far.latency)
+        with far.lock:
+            far.calls["put"] += 1
+            far.before("put", resource.address)
+            outputs = {"name": resource.address.name}
+            spec = json.loads(json.dumps(resource.spec))
+            far.objects[resource.address] = Observed(resource.address, spec, stamp, outputs)
+            far.after("put", resource.address)
+            return outputs
+
+    def delete(self, address: Address) -> None:
+        """Take it away."""
+        far = self._target
+        if far.latency:
+            time.sleep(far.latency)
+        with far.lock:
+            far.calls["delete"] += 1
+            far.before("delete", address)
+            far.objects.pop(address, None)
+            far.after("delete", address)
+
+    def score(self, address: Address, body: bytes, deployment: str | None = None) -> Answer:
+        """Answer a request from the deployment's spec.
+
+        Raises:
+            TargetError: There is no such endpoint or deployment.
+        """
+        with self._target.lock:
+            self._target.calls["score"] += 1
+            observed = self._target.objects.get(address)
+        deployments = observed.spec.get("deployments") if observed is not None else None
+        if not isinstance(deployments, Mapping) or not deployments:
+            raise TargetError(Diagnostic("Nothing answered", f"{address} is not live."))
+        name = deployment or next(iter(deployments))
+        found = deployments.get(name)
+        if not isinstance(found, Mapping):
+            raise TargetError(Diagnostic("Nothing answered", f"{address} has no deployment {name}."))
+        return self._target.scorer(found, body)
+
+    def logs(self, address: Address, deployment: str | None, lines: int) -> Iterable[str]:
+        """A memory object writes no logs."""
+        del deployment, lines
+        state = self._target.objects.get(address)
+        return [] if state is None else [f"{address}: {HealthState.HEALTHY}"]
+
+
+DRIVER = MemoryDriver

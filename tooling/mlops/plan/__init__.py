@@ -1,0 +1,23 @@
+"""What will be done, decided before anything is done.
+
+A plan is a frozen value that fully determines apply; flags and modes never reach the executor. Planning reads declared
+resources, live objects and the ledger's folded state, and runs nobody's code.
+"""
+
+from mlops.plan.baseline import Baseline, RolloutState
+from mlops.plan.change import Action, Change, Digests, Plan, Section, Summary
+from mlops.plan.decide import plan_section
+from mlops.plan.digests import digests_of
+
+__all__ = [
+    "Action",
+    "Baseline",
+    "Change",
+    "Digests",
+    "Plan",
+    "RolloutState",
+    "Section",
+    "Summary",
+    "digests_of",
+    "plan_section",
+]

@@ -1,0 +1,186 @@
+"""A rollout as data: one change of an endpoint becomes a visible sequence of specs.
+
+The engine puts each spec, waits for health and checks, and on a failure puts the first one back; no driver is asked to
+roll out. A live deployment is called by its declared name and a digest of its content, so two versions can live side
+by side under one declared name, and the same content always has the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mlops.diff import rule_for, same
+from mlops.driver import TrafficSupport
+from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, digest
+
+DECLARED_NAME = "deployment"
+"""The key under which a live deployment keeps the name that it was declared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state of an endpoint on its way from one spec to another.
+
+    Attributes:
+        title: What it does, for people.
+        spec: The whole endpoint in live form.
+        weight: Percent of the changed deployments' traffic that the new versions get; None outside of a shift.
+        soak: Seconds that it has to stay good.
+        check: Live names of the new deployments to check before going on.
+    """
+
+    title: str
+    spec: Spec
+    weight: int | None = None
+    soak: float = 0.0
+    check: tuple[str, ...] = ()
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _content(name: str, deployment: Mapping[str, JSON], declared: Spec, rules: Sequence[FieldRule]) -> dict[str, JSON]:
+    """The fields of a deployment that cannot change under a live name."""
+    kept: dict[str, JSON] = {}
+    for key, value in deployment.items():
+        rule = rule_for(("deployments", name, key), declared, rules)
+        if rule is None or rule.effect not in (FieldEffect.IN_PLACE, FieldEffect.IGNORED):
+            kept[key] = value
+    return kept
+
+
+def to_live(spec: Spec, rules: Sequence[FieldRule]) -> Spec:
+    """The live form of a declared endpoint: deployments and traffic under live names."""
+    names: dict[str, str] = {}
+    deployments: dict[str, JSON] = {}
+    for name, value in _mapping(spec.get("deployments")).items():
+        deployment = _mapping(value)
+        names[name] = f"{name}-{digest(_content(name, deployment, spec, rules))[:8]}"
+        deployments[names[name]] = {**deployment, DECLARED_NAME: name}
+    live = dict(spec)
+    live["deployments"] = deployments
+    if "traffic" in spec:
+        live["traffic"] = {names.get(name, name): weight for name, weight in _mapping(spec["traffic"]).items()}
+    return live
+
+
+def _weight(value: JSON) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def from_live(spec: Spec) -> Spec:
+    """The declared form of a live endpoint; where two versions share a declared name, the one with most traffic."""
+    traffic = {name: _weight(value) for name, value in _mapping(spec.get("traffic")).items()}
+    deployments: dict[str, JSON] = {}
+    weights: dict[str, int] = {}
+    best: dict[str, int] = {}
+    for live_name, value in _mapping(spec.get("deployments")).items():
+        deployment = dict(_mapping(value))
+        name = str(deployment.pop(DECLARED_NAME, live_name))
+        weight = traffic.get(live_name, 0)
+        if live_name in traffic:
+            weights[name] = weights.get(name, 0) + weight
+        if name not in best or weight > best[name]:
+            best[name] = weight
+            deployments[name] = deployment
+    declared = dict(spec)
+    declared["deployments"] = deployments
+    if "traffic" in spec:
+        declared["traffic"] = dict(weights)
+    return declared
+
+
+def _share(total: int, percent: int) -> int:
+    """A whole share of a whole weight: never nothing and never all of it, unless it cannot be split."""
+    if total < 2 or percent in (0, 100):
+        return total if percent == 100 else 0
+    return min(max(round(total * percent / 100), 1), total - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """The deployments of both sides, and which declared names get new content."""
+
+    base: Spec
+    target: Spec
+    old: Mapping[str, str]
+    new: Mapping[str, str]
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Declared names that are live with other content."""
+        return tuple(name for name in self.new if name in self.old and self.old[name] != self.new[name])
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Live names of the target that are not live yet."""
+        return tuple(live for name, live in self.new.items() if self.old.get(name) != live)
+
+    def spec(self, traffic: Mapping[str, JSON]) -> Spec:
+        """Both sides' deployments together, with this traffic; all else as in the base."""
+        deployments = {**_mapping(self.base.get("deployments")), **self._added_deployments()}
+        return {**self.base, "deployments": deployments, "traffic": dict(traffic)}
+
+    def _added_deployments(self) -> dict[str, JSON]:
+        wanted = _mapping(self.target.get("deployments"))
+        return {live: wanted[live] for live in self.added}
+
+    def shifted(self, percent: int) -> dict[str, JSON]:
+        """The base's traffic with this share of each changed deployment's weight on its new version."""
+        traffic: dict[str, JSON] = dict(_mapping(self.base.get("traffic")))
+        for name in self.changed:
+            total = _weight(traffic.get(self.old[name]))
+            part = _share(total, percent)
+            traffic[self.old[name]] = total - part
+            traffic[self.new[name]] = part
+        return traffic
+
+
+def _declared_names(spec: Spec) -> dict[str, str]:
+    deployments = _mapping(spec.get("deployments"))
+    return {str(_mapping(value).get(DECLARED_NAME, live)): live for live, value in deployments.items()}
+
+
+def _canary(shift: _Shift, rollout: Rollout) -> list[Step]:
+    base_traffic = _mapping(shift.base.get("traffic"))
+    carries = any(_weight(base_traffic.get(shift.old[name])) for name in shift.changed)
+    if rollout.strategy == "all_at_once" or not carries:
+        return []
+    check = tuple(shift.new[name] for name in shift.changed)
+    weights = rollout.weights if rollout.strategy == "canary" else ()
+    return [
+        Step(f"{percent} % to the new version", shift.spec(shift.shifted(percent)), percent, rollout.soak, check)
+        for percent in (*(w for w in weights if 0 < w < 100), 100)
+    ]
+
+
+def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: TrafficSupport) -> tuple[Step, ...]:
+    """The sequence of specs from one live form to another.
+
+    Args:
+        base: The live form to start from; None where nothing is live.
+        target: The live form to arrive at.
+        rollout: How to shift traffic.
+        support: What the compute can do with traffic.
+
+    Returns:
+        At least one step; the last one's spec is the target. Each step holds the whole endpoint.
+    """
+    fresh = tuple(_mapping(target.get("deployments")))
+    if base is None:
+        return (Step("create", target, check=fresh),)
+    shift = _Shift(base, target, _declared_names(base), _declared_names(target))
+    if support is not TrafficSupport.WEIGHTED or not shift.added:
+        return (Step("update", target, check=shift.added),)
+    started = Step("start beside the old version, without traffic", shift.spec(shift.shifted(0)), 0, 0.0, shift.added)
+    shifts = _canary(shift, rollout)
+    title = "remove the old version" if shifts else "switch to the new version"
+    return (started, *shifts, Step(title, target, check=shift.added))
+
+
+def find_step(steps: Sequence[Step], live: Spec) -> int | None:
+    """Which step a live spec is at: the last one whose spec it equals."""
+    matching = [index for index, step in enumerate(steps) if same(step.spec, live)]
+    return matching[-1] if matching else None
