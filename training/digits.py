@@ -97,9 +97,9 @@ def train(recipe: str, output: Path) -> None:
         "sha256": _sha256(path),
         "metrics": evaluate(path),
         "script": "training/digits.py",
-        "run": f"train {recipe}",
+        "parameters": {"recipe": recipe},
         "data": _data(),
-        "framework": f"scikit-learn {sklearn.__version__}",
+        "framework": {"name": "scikit-learn", "version": sklearn.__version__},
     }
     (output / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
