@@ -81,6 +81,9 @@ class Driver(Protocol):
     refused: ClassVar[Mapping[str, str]]
     """Declared fields that this target does not enforce (dotted path, `*` for one name), each with what to do."""
 
+    def __init__(self, scope: Scope) -> None:
+        """Look at a scope; nothing is read or written yet."""
+
     def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
         """What is live in this scope, in few calls; `only` narrows it."""
 

@@ -1,7 +1,7 @@
 """A compute that lives in this process: for tests, demonstrations and trying out rules.
 
-It behaves as a real target does, faults included: it counts its calls, can be slow, can fail before or after the effect,
-serves with weights, and can scale by itself. Targets are found by name, so that drivers made one after the other meet
+It behaves as a real target does, faults included: it counts its calls, can be slow, can fail before or after an
+effect, serves with weights, and can scale by itself. Targets are found by name, so that drivers made one after the other meet
 the same objects, as two processes meet the same cloud.
 """
 
