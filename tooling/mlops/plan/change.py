@@ -61,6 +61,7 @@ class Change:
         desired: The resource as wanted.
         basis: Digest of the stamp and of the live fields that are ours, or "absent".
         before: Goal digest on the live object's stamp.
+        goal: Digest of the wanted spec; None for a deletion.
         health: How the live object is.
     """
 
@@ -77,12 +78,8 @@ class Change:
     desired: Resource | None = None
     basis: str = ABSENT
     before: str | None = None
+    goal: str | None = None
     health: Health | None = None
-
-    @property
-    def goal(self) -> str | None:
-        """Digest of the wanted spec; None for a deletion."""
-        return self.desired.goal if self.desired is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def _stays(change: Change, live: Observed, rules: Sequence[FieldRule]) -> bool:
 
 def _decide(resource: Resource, live: Observed | None, wanted: Wanted) -> Change:
     target = wanted.targets[resource.driver]
-    change = Change(resource.address, Action.NONE, "", resource.driver, desired=resource)
+    change = Change(resource.address, Action.NONE, "", resource.driver, desired=resource, goal=resource.goal)
     if live is not None:
         change = replace(
             change,
