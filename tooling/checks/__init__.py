@@ -1,0 +1,1 @@
+"""Checks of the tree that no published tool makes; `make check` runs them."""
