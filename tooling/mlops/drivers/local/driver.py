@@ -1,0 +1,261 @@
+"""Endpoints as processes on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mlops.driver import Answer, Blobs, Scope, TrafficSupport
+from mlops.drivers.local import admin, process
+from mlops.drivers.local.configuration import Document, Sources, Target, make_document, mapping
+from mlops.drivers.local.folders import Folders, exclusive, remove
+from mlops.drivers.local.home import Home, is_foreign, lock_of, make_home, names, read_home
+from mlops.drivers.local.ports import DEFAULT_PORTS, parse_ports
+from mlops.drivers.local.rules import REFUSED, RULES
+from mlops.drivers.local.status import address_of, stamp_of, to_observed, to_silent
+from mlops.errors import Diagnostic, NotFound, TargetError
+from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class _OnUse:
+    """The options' schema, loaded when it is asked for: planning does not need pydantic."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> type[BaseModel]:
+        from mlops.drivers.local.options import LocalOptions  # noqa: PLC0415 - see above
+
+        return LocalOptions
+
+
+class LocalDriver:
+    """One supervisor an endpoint, which outlives the command; see `mlops.drivers.local`."""
+
+    if TYPE_CHECKING:
+        Spec: ClassVar[type[BaseModel]]
+    else:
+        Spec = _OnUse()
+
+    rules: ClassVar[tuple[FieldRule, ...]] = RULES
+    traffic: ClassVar[TrafficSupport] = TrafficSupport.WEIGHTED
+    refused: ClassVar[Mapping[str, str]] = REFUSED
+
+    def __init__(self, scope: Scope) -> None:
+        """Touch nothing yet.
+
+        Args:
+            scope: Its root holds `.mlops/`; its name is the compute's.
+        """
+        self._scope = scope
+        self._folders = Folders(scope.root, scope.name)
+        self._ports = parse_ports(str(scope.options.get("ports", DEFAULT_PORTS)))
+
+    def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
+        """Every endpoint whose supervisor lives; one listing, and one question to each, all at once.
+
+        Folders with our place but not our files, and endpoints of another project or stage, are given without a stamp.
+        """
+        found = names(self._folders)
+        if only is not None:
+            wanted = {_name(address) for address in only if address.compute == self._scope.name}
+            found = [name for name in found if name in wanted]
+        homes = {name: home for name in found if (home := read_home(self._folders, name)) is not None}
+        said = admin.statuses(list(homes.values()))
+        return list(self._observed(found, homes, said))
+
+    def _observed(
+        self, found: list[str], homes: Mapping[str, Home], said: Mapping[str, Mapping[str, JSON] | None]
+    ) -> Iterator[Observed]:
+        for name in found:
+            home = homes.get(name)
+            if home is None:
+                if is_foreign(self._folders, name):
+                    yield Observed(address_of(name, self._scope.name), {}, None)
+            elif name in said:
+                answer = said[name]
+                if answer is None:
+                    yield self._ours(to_silent(home, self._scope.name, _read(home)))
+                else:
+                    yield self._ours(to_observed(home, self._scope.name, answer))
+
+    def _ours(self, observed: Observed) -> Observed:
+        if observed.stamp is None or self._is_ours(observed.stamp):
+            return observed
+        return Observed(observed.address, observed.spec, None, observed.outputs, observed.health, observed.traffic)
+
+    def _is_ours(self, stamp: Stamp) -> bool:
+        return stamp.project == self._scope.project and stamp.stage == self._scope.stage
+
+    def put(self, resource: Resource, stamp: Stamp) -> Mapping[str, str]:
+        """Make its content available, and have its supervisor serve it; nothing happens where it does already.
+
+        Raises:
+            TargetError: Content is missing, a virtual environment cannot be made, the port is taken, or the disk fails.
+        """
+        name = _name(resource.address)
+        with _disk_failures(resource.address), exclusive(lock_of(self._folders, name)):
+            home = make_home(self._folders, name, self._ports)
+            self._put(home, resource, stamp)
+            return home.outputs
+
+    def _put(self, home: Home, resource: Resource, stamp: Stamp) -> None:
+        answer = admin.statuses([home]).get(home.name, {})
+        if answer is None:
+            raise process.silent(home)
+        live = mapping(answer.get("configuration"))
+        self._refuse_foreign(resource.address, live)
+        document = make_document(
+            Target(home.name, home.port, resource.spec, stamp),
+            live or _read(home),
+            lambda deployment: self._prepare(resource, deployment),
+        )
+        if live == document:
+            return
+        if not live:
+            if process.start(home, document, self._supervisor()):
+                return
+            process.await_answer(home)
+        self._change(home, document)
+
+    def _change(self, home: Home, document: Document) -> None:
+        """Give a living supervisor a document; only one with other content under a live name needs a new supervisor."""
+        try:
+            admin.put_configuration(home, document)
+        except admin.Refused:
+            if not _replaces(_read(home), document):
+                raise
+            process.stop(home)
+            process.start(home, document, self._supervisor())
+        except OSError as error:
+            raise process.silent(home) from error
+
+    def _supervisor(self) -> Path:
+        from mlops.drivers.local.environments import ensure_supervisor  # noqa: PLC0415 - loads what only a put needs
+
+        return ensure_supervisor(self._folders)
+
+    def _prepare(self, resource: Resource, deployment: Mapping[str, JSON]) -> Sources:
+        from mlops.drivers.local.prepare import prepare  # noqa: PLC0415 - loads what only a put needs
+
+        return prepare(self._folders, self._blobs(), self._scope.root, resource.artifacts, deployment)
+
+    def _blobs(self) -> Blobs:
+        if self._scope.blobs is None:
+            raise TargetError(
+                Diagnostic("No registry", "Content comes from a registry's blobs, and none is given to this compute.")
+            )
+        return self._scope.blobs
+
+    def delete(self, address: Address) -> None:
+        """End the supervisor after the requests under way, and remove the endpoint's folder, its port with it.
+
+        Raises:
+            TargetError: It is not ours, or does not end.
+        """
+        name = _name(address)
+        if name not in names(self._folders):
+            return
+        with _disk_failures(address), exclusive(lock_of(self._folders, name)):
+            home = read_home(self._folders, name)
+            if home is None:
+                if is_foreign(self._folders, name):
+                    raise _not_ours(address, f"{self._folders.endpoints / name} is not a folder of this toolkit.")
+                return
+            if process.is_alive(home):
+                self._refuse_foreign(address, _read(home))
+                process.stop(home)
+            remove(home.folder)
+
+    def score(self, address: Address, body: bytes, deployment: str | None = None) -> Answer:
+        """Send one request: as a client would, or to a deployment by its live or its declared name.
+
+        Raises:
+            NotFound: There is no such endpoint or deployment.
+            TargetError: Nothing answered.
+        """
+        from mlops.drivers.local.scoring import score  # noqa: PLC0415 - loads a client that planning does not need
+
+        return score(self._home(address), address, body, deployment)
+
+    def logs(self, address: Address, deployment: str | None, lines: int) -> Iterable[str]:
+        """The last lines of the logs of a deployment's workers, or of all and the supervisor's.
+
+        Raises:
+            NotFound: There is no such endpoint.
+        """
+        from mlops.drivers.local.logs import tail  # noqa: PLC0415 - planning reads no logs
+
+        home = self._home(address)
+        if deployment is None:
+            return tail(home, None, lines)
+        deployments = mapping(mapping(mapping(_read(home).get("stamp")).get("spec")).get("deployments"))
+        live = [name for name, value in deployments.items() if mapping(value).get("deployment") == deployment]
+        return tail(home, (deployment, *live), lines)
+
+    def _home(self, address: Address) -> Home:
+        home = read_home(self._folders, _name(address))
+        if home is None:
+            raise NotFound(
+                Diagnostic("No such endpoint", f"{address} was not applied on this machine.", todo="Apply its stage.")
+            )
+        return home
+
+    def _refuse_foreign(self, address: Address, document: Document) -> None:
+        if not document:
+            return
+        stamp = stamp_of(document)
+        if stamp is None:
+            raise _not_ours(address, "It has no stamp of this toolkit.")
+        if not self._is_ours(stamp):
+            raise _not_ours(address, f"It belongs to stage {stamp.stage} of project {stamp.project}.")
+
+
+def _name(address: Address) -> str:
+    if address.kind is not Kind.ENDPOINT:
+        raise TargetError(Diagnostic("Not an endpoint", f"A local compute serves endpoints, and {address} is none."))
+    return address.name.rpartition("@")[0] or address.name
+
+
+def _read(home: Home) -> Document:
+    """The configuration on disk, which holds also while no supervisor lives."""
+    try:
+        document = json.loads(home.configuration.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _replaces(live: Document, wanted: Document) -> bool:
+    """Whether a live name is to have other content, which only a new supervisor can take."""
+    before, after = mapping(live.get("deployments")), mapping(wanted.get("deployments"))
+    return any(
+        {**mapping(before[name]), "instance_count": 0} != {**mapping(after[name]), "instance_count": 0}
+        for name in before
+        if name in after
+    )
+
+
+def _not_ours(address: Address, detail: str) -> TargetError:
+    return TargetError(
+        Diagnostic("Object is not ours", f"{address}: {detail}", todo="Name the endpoint or the compute otherwise.")
+    )
+
+
+@contextmanager
+def _disk_failures(address: Address) -> Iterator[None]:
+    """Say a failure of the disk as the target's: no space, no permission, no such folder any more."""
+    try:
+        yield
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        raise TargetError(
+            Diagnostic(
+                "Cannot write",
+                f"{address}:{where}: {error.strerror or error}.",
+                todo="Make room or mend the permissions, and apply again; nothing that served was touched.",
+            )
+        ) from error

@@ -1,0 +1,41 @@
+"""How an endpoint's fields behave on local processes, and which fields nothing here enforces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlops.resource import FieldEffect, FieldRule
+
+_BESIDE = "a deployment's content is fixed; a changed one is started beside the old one and takes over its traffic"
+_NOTE = "it is a note, and no process needs it"
+
+RULES: tuple[FieldRule, ...] = (
+    FieldRule("deployments.*", FieldEffect.RESTART, _BESIDE),
+    FieldRule("deployments.*.instance_count", FieldEffect.IN_PLACE, "only the difference is started or drained"),
+    FieldRule("deployments.*.tags", FieldEffect.IN_PLACE, _NOTE),
+    FieldRule("deployments.*.properties", FieldEffect.IN_PLACE, _NOTE),
+    FieldRule("deployments.*.description", FieldEffect.IN_PLACE, _NOTE),
+    FieldRule("traffic", FieldEffect.IN_PLACE, "the gateway takes new weights between two requests"),
+    FieldRule("sample_request", FieldEffect.IN_PLACE, "it is sent after a change, and no process needs it"),
+    FieldRule("tags", FieldEffect.IN_PLACE, _NOTE),
+    FieldRule("properties", FieldEffect.IN_PLACE, _NOTE),
+    FieldRule("description", FieldEffect.IN_PLACE, _NOTE),
+)
+
+_REMOVE = "Remove it, or put it into the file of a stage whose compute does this."
+
+REFUSED: Mapping[str, str] = {
+    "deployments.*.scale_settings": f"Local processes do not scale by load: set instance_count. {_REMOVE}",
+    "deployments.*.resources": f"Local processes share the machine without requests or limits. {_REMOVE}",
+    "deployments.*.instance_type": f"There is one machine, this one. {_REMOVE}",
+    "deployments.*.data_collector": f"Local endpoints collect no data. {_REMOVE}",
+    "deployments.*.app_insights_enabled": f"Local endpoints send no telemetry. {_REMOVE}",
+    "deployments.*.egress_public_network_access": f"Local processes reach what this machine reaches. {_REMOVE}",
+    "deployments.*.model_mount_path": "There is no container to mount into: read AZUREML_MODEL_DIR. Remove it.",
+    "deployments.*.model.type=triton_model": f"There is no Triton server behind local processes. {_REMOVE}",
+    "deployments.*.overrides": f"There is no other API behind local processes. {_REMOVE}",
+    "overrides": f"There is no other API behind local processes. {_REMOVE}",
+    "mirror_traffic": f"The local gateway does not mirror requests. {_REMOVE}",
+    "public_network_access": "Local endpoints are bound to loopback, always. Remove it.",
+    "identity": f"Local processes run as you. {_REMOVE}",
+}

@@ -1,0 +1,76 @@
+"""Sending a request to an endpoint of this machine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from mlops.driver import Answer
+from mlops.drivers.local import admin
+from mlops.drivers.local.configuration import mapping
+from mlops.drivers.local.home import Home
+from mlops.drivers.local.ports import HOST
+from mlops.errors import Diagnostic, NotFound, TargetError, did_you_mean
+from mlops.resource import Address
+
+TIMEOUT = 330.0
+"""Seconds; the gateway answers 504 earlier, for Azure ML's longest request timeout is 300 s."""
+
+
+def score(home: Home, address: Address, body: bytes, deployment: str | None) -> Answer:
+    """Score one request.
+
+    Args:
+        home: The endpoint's folder.
+        address: Its address, for errors.
+        body: The request's body, JSON.
+        deployment: None: as any client. A live name: that deployment, whatever its weight, and counted nowhere. A
+            declared name: as a client that sends the deployment header.
+
+    Raises:
+        NotFound: There is no such deployment.
+        TargetError: Nothing answered.
+    """
+    try:
+        if deployment is None:
+            return _as_client(home, body, {})
+        document = mapping(json.loads(home.configuration.read_bytes()))
+        live, aliases = mapping(document.get("deployments")), mapping(document.get("aliases"))
+        if deployment in live:
+            path = f"/score/{quote(deployment, safe='')}"
+            return Answer(*admin.exchange_fully(home, "POST", path, body, TIMEOUT))
+        if deployment in aliases:
+            return _as_client(home, body, {"azureml-model-deployment": deployment})
+    except (OSError, ValueError) as error:
+        raise TargetError(
+            Diagnostic(
+                "Nothing answered",
+                f"{address} does not answer on port {home.port}: {error}.",
+                todo="See how it is; if it is gone, apply its stage.",
+                command="mlops status",
+            )
+        ) from error
+    known = [*aliases, *live]
+    raise NotFound(
+        Diagnostic(
+            "No such deployment",
+            f'{address} has no deployment "{deployment}". {did_you_mean(deployment, known)}'.rstrip(),
+            todo=f"It has {', '.join(known) or 'none'}.",
+        )
+    )
+
+
+def _as_client(home: Home, body: bytes, headers: Mapping[str, str]) -> Answer:
+    connection = http.client.HTTPConnection(HOST, home.port, timeout=TIMEOUT)
+    try:
+        connection.request("POST", "/score", body, {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        content = response.read()
+    except (http.client.HTTPException, socket.gaierror) as error:
+        raise ConnectionError(repr(error)) from error
+    finally:
+        connection.close()
+    return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, content)

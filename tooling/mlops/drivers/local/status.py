@@ -1,0 +1,99 @@
+"""What a supervisor says, as the engine sees it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mlops.drivers.local.configuration import OWNER, instance_count, make_traffic, mapping
+from mlops.drivers.local.home import Home
+from mlops.resource import JSON, Address, Health, HealthState, Kind, Observed, Spec, Stamp, Traffic
+
+_ORDER = {state: rank for rank, state in enumerate(HealthState)}
+
+_SILENT = Health(HealthState.UNHEALTHY, "the supervisor does not answer")
+
+
+def address_of(name: str, compute: str) -> Address:
+    """An endpoint's address."""
+    return Address(Kind.ENDPOINT, f"{name}@{compute}")
+
+
+def to_observed(home: Home, compute: str, said: Mapping[str, JSON]) -> Observed:
+    """An endpoint whose supervisor answered."""
+    document = mapping(said.get("configuration"))
+    deployments = mapping(said.get("deployments"))
+    return Observed(
+        address_of(home.name, compute),
+        spec_of(document),
+        stamp_of(document),
+        home.outputs,
+        worst(_health(name, mapping(value)) for name, value in deployments.items()),
+        {name: _traffic(mapping(value)) for name, value in deployments.items()},
+    )
+
+
+def to_silent(home: Home, compute: str, document: Mapping[str, JSON]) -> Observed:
+    """An endpoint whose supervisor lives but does not answer: what it was told, and that it is unhealthy."""
+    return Observed(address_of(home.name, compute), spec_of(document), stamp_of(document), home.outputs, _SILENT)
+
+
+def stamp_of(document: Mapping[str, JSON]) -> Stamp | None:
+    """Our stamp in a supervisor's configuration."""
+    return Stamp.from_json(document.get(OWNER))
+
+
+def spec_of(document: Mapping[str, JSON]) -> Spec:
+    """The spec that was put, corrected by what the supervisor does, in case that somebody else told it otherwise."""
+    spec = mapping(mapping(document.get(OWNER)).get("spec"))
+    if not spec:
+        return {}
+    entries = mapping(document.get("deployments"))
+    known = mapping(spec.get("deployments"))
+    deployments = {name: _deployment(mapping(known.get(name)), mapping(entry)) for name, entry in entries.items()}
+    in_order = {name: deployments[name] for name in (*known, *entries) if name in deployments}
+    corrected: dict[str, JSON] = {**spec, "deployments": in_order}
+    traffic = mapping(document.get("traffic"))
+    if _weights(traffic) != _weights(make_traffic(spec, mapping(document.get("aliases")))):
+        corrected["traffic"] = dict(traffic)
+    return corrected
+
+
+def worst(healths: Iterable[Health]) -> Health:
+    """The health of several deployments together: the worst state and its reason, all of their workers."""
+    every = list(healths)
+    if not every:
+        return Health()
+    bad = max(every, key=lambda health: _ORDER[health.state])
+    ready = sum(health.ready or 0 for health in every)
+    return Health(bad.state, bad.reason, ready, sum(health.wanted or 0 for health in every), bad.log)
+
+
+def _deployment(declared: Mapping[str, JSON], entry: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    actual = instance_count(entry)
+    return declared if instance_count(declared) == actual else {**declared, "instance_count": actual}
+
+
+def _weights(traffic: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {name: weight for name, weight in traffic.items() if weight}
+
+
+def _health(name: str, said: Mapping[str, JSON]) -> Health:
+    try:
+        state = HealthState(str(said.get("state")))
+    except ValueError:
+        state = HealthState.UNHEALTHY
+    if state is HealthState.HEALTHY:
+        return Health(state, "", _count(said, "ready"), _count(said, "wanted"))
+    reason = " ".join(str(said.get("reason") or "no reason given").split())
+    tail = said.get("log_tail")
+    log = tuple(str(line) for line in tail) if isinstance(tail, list) else ()
+    return Health(state, f"{name}: {reason}", _count(said, "ready"), _count(said, "wanted"), log)
+
+
+def _traffic(said: Mapping[str, JSON]) -> Traffic:
+    return Traffic(_count(said, "requests"), _count(said, "errors"))
+
+
+def _count(said: Mapping[str, JSON], name: str) -> int:
+    value = said.get(name)
+    return value if isinstance(value, int) else 0
