@@ -81,6 +81,9 @@ class Driver(Protocol):
     refused: ClassVar[Mapping[str, str]]
     """Declared fields that this target does not enforce (dotted path, `*` for one name), each with what to do."""
 
+    is_local: ClassVar[bool]
+    """Whether its objects live on this machine only: the ledger of a stage that is all local stays in this clone."""
+
     def __init__(self, scope: Scope) -> None:
         """Look at a scope; nothing is read or written yet."""
 

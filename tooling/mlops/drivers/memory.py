@@ -7,11 +7,13 @@ the same objects, as two processes meet the same cloud.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -82,12 +84,37 @@ def target(name: str) -> MemoryTarget:
     return _TARGETS.setdefault(name, MemoryTarget())
 
 
+def _read(data: bytes) -> dict[Address, Observed]:
+    items = json.loads(data or b"[]")
+    found = {}
+    for item in items:
+        address = Address.parse(item["address"])
+        found[address] = Observed(address, item["spec"], Stamp.from_json(item["stamp"]), item["outputs"])
+    return found
+
+
+def _write(objects: Mapping[Address, Observed]) -> bytes:
+    items = [
+        {
+            "address": str(o.address),
+            "spec": o.spec,
+            "stamp": o.stamp.to_json() if o.stamp is not None else None,
+            "outputs": dict(o.outputs),
+        }
+        for o in objects.values()
+    ]
+    return json.dumps(items).encode()
+
+
 class Options(BaseModel):
     """Options of a memory compute."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     target: str = Field(default="default", description="Name of the target within this process.")
+    file: str | None = Field(
+        default=None, description="Keep the objects in this file, so that several processes meet the same target."
+    )
 
 
 class MemoryDriver:
@@ -108,6 +135,7 @@ class MemoryDriver:
     )
     traffic: ClassVar[TrafficSupport] = TrafficSupport.WEIGHTED
     refused: ClassVar[Mapping[str, str]] = {}
+    is_local: ClassVar[bool] = True
 
     def __init__(self, scope: Scope) -> None:
         """Look at the target that the options name.
@@ -116,11 +144,33 @@ class MemoryDriver:
             scope: Its option `target` names the target.
         """
         self._target = target(str(scope.options.get("target", "default")))
+        file = scope.options.get("file")
+        self._file = scope.root / file if isinstance(file, str) else None
+
+    @contextmanager
+    def _opened(self) -> Iterator[MemoryTarget]:
+        """The target, alone; where it has a file, as the file has it."""
+        with self._target.lock:
+            if self._file is None:
+                yield self._target
+                return
+            with self._file.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                before = file.read()
+                self._target.objects = _read(before)
+                try:
+                    yield self._target
+                finally:
+                    after = _write(self._target.objects)
+                    if after != before:
+                        file.truncate(0)
+                        file.write(after)
+                        file.flush()
 
     def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
         """What is live."""
-        far = self._target
-        with far.lock:
+        with self._opened() as far:
             far.calls["observe"] += 1
             far.before("observe", Address.parse("infra/memory") if only is None else next(iter(only)))
             found = [o for a, o in far.objects.items() if only is None or a in only]
@@ -133,10 +183,9 @@ class MemoryDriver:
 
     def put(self, resource: Resource, stamp: Stamp) -> Mapping[str, str]:
         """Make it so."""
-        far = self._target
-        if far.latency:
-            time.sleep(far.latency)
-        with far.lock:
+        if self._target.latency:
+            time.sleep(self._target.latency)
+        with self._opened() as far:
             far.calls["put"] += 1
             far.before("put", resource.address)
             outputs = {"name": resource.address.name}
@@ -147,10 +196,9 @@ class MemoryDriver:
 
     def delete(self, address: Address) -> None:
         """Take it away."""
-        far = self._target
-        if far.latency:
-            time.sleep(far.latency)
-        with far.lock:
+        if self._target.latency:
+            time.sleep(self._target.latency)
+        with self._opened() as far:
             far.calls["delete"] += 1
             far.before("delete", address)
             far.objects.pop(address, None)
@@ -162,9 +210,9 @@ class MemoryDriver:
         Raises:
             TargetError: There is no such endpoint or deployment.
         """
-        with self._target.lock:
-            self._target.calls["score"] += 1
-            observed = self._target.objects.get(address)
+        with self._opened() as far:
+            far.calls["score"] += 1
+            observed = far.objects.get(address)
         deployments = observed.spec.get("deployments") if observed is not None else None
         if not isinstance(deployments, Mapping) or not deployments:
             raise TargetError(Diagnostic("Nothing answered", f"{address} is not live."))
@@ -177,8 +225,8 @@ class MemoryDriver:
     def logs(self, address: Address, deployment: str | None, lines: int) -> Iterable[str]:
         """A memory object writes no logs."""
         del deployment, lines
-        state = self._target.objects.get(address)
-        return [] if state is None else [f"{address}: {HealthState.HEALTHY}"]
+        with self._opened() as far:
+            return [f"{address}: {HealthState.HEALTHY}"] if address in far.objects else []
 
 
 DRIVER = MemoryDriver

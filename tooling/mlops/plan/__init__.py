@@ -6,7 +6,7 @@ resources, live objects and the ledger's folded state, and runs nobody's code.
 
 from mlops.plan.baseline import Baseline, RolloutState
 from mlops.plan.change import Action, Change, Digests, Plan, Section, Summary
-from mlops.plan.decide import plan_section
+from mlops.plan.decide import narrow, plan_section
 from mlops.plan.digests import digests_of
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Section",
     "Summary",
     "digests_of",
+    "narrow",
     "plan_section",
 ]

@@ -242,13 +242,12 @@ def _blocked_by(change: Change, changes: Mapping[Address, Change]) -> Change:
     return replace(change, action=Action.WAIT, reason="not there yet", waits=waits, steps=(), start=None)
 
 
-def plan_section(wanted: Wanted, drivers: Mapping[Address, str], only: Iterable[Address] = ()) -> Section:
+def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
     """Plan one section.
 
     Args:
         wanted: Everything it is planned from.
         drivers: Per live address, the name of the driver that observed it.
-        only: Narrows the plan to these addresses and to what they need; empty: everything.
 
     Returns:
         Every object that is declared or live and ours, in the order in which it is done.
@@ -265,26 +264,23 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str], only: Iterable[
             change = _undeclared(observed, wanted, drivers.get(address, ""))
             if change is not None:
                 changes[address] = change
-    selected = frozenset(only)
-    if selected:
-        selected = _closure(selected, changes)
-        changes = {a: c for a, c in changes.items() if a in selected}
-    settled = ordered(changes)
     done: dict[Address, Change] = {}
-    for change in settled:
+    for change in ordered(changes):
         done[change.address] = _blocked_by(change, done)
     return Section(wanted.stage, tuple(done.values()), ours)
 
 
-def _closure(selected: frozenset[Address], changes: Mapping[Address, Change]) -> frozenset[Address]:
+def narrow(section: Section, only: Iterable[Address]) -> Section:
+    """The part of a section that is about these addresses and what they need."""
+    changes = {c.address: c for c in section.changes}
     found: set[Address] = set()
-    pending = list(selected)
+    pending = list(only)
     while pending:
         address = pending.pop()
-        if address in found:
+        change = changes.get(address)
+        if change is None or address in found:
             continue
         found.add(address)
-        change = changes.get(address)
-        if change is not None and change.desired is not None:
+        if change.desired is not None:
             pending.extend(change.desired.after)
-    return frozenset(found)
+    return replace(section, changes=tuple(c for c in section.changes if c.address in found))

@@ -1,0 +1,45 @@
+"""`mlops destroy`: take away what a stage has, in order, protected and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlops.errors import Blocked, Diagnostic
+from mlops.pipeline.applying import Applied, ApplyRequest, Conduct, apply_scopes
+from mlops.pipeline.planning import Scopes, open_scopes, plan_scopes
+from mlops.pipeline.workspace import Workspace
+from mlops.plan import Plan
+from mlops.resolve import Resolved
+from mlops.resource import SHARED
+
+
+def _emptied(scopes: Scopes) -> Scopes:
+    declared = scopes.declared
+    if scopes.stage is None:
+        return replace(scopes, declared=Resolved(SHARED, (), ()))
+    return replace(scopes, declared=Resolved(declared.stage, (), declared.shared))
+
+
+def plan_destroy(workspace: Workspace, stage: str) -> Plan:
+    """What `destroy` would do: every object of the stage is deleted; `shared` stays, unless it is named itself."""
+    scopes = _emptied(open_scopes(workspace, stage))
+    return plan_scopes(workspace, scopes)
+
+
+def destroy(workspace: Workspace, stage: str, request: ApplyRequest, conduct: Conduct) -> Applied:
+    """Delete every object of a stage. The user's agreement stands for the fuse.
+
+    Raises:
+        Blocked: The stage, or an object in it, is protected.
+        MlopsError: As for apply.
+    """
+    if workspace.stage_options(stage).get("protect") is True:
+        raise Blocked(
+            Diagnostic(
+                "The stage is protected",
+                f"Stage {stage} has `protect: true` in mlops.yaml, so nothing of it is deleted.",
+                todo="Take the protection away in a commit of its own first.",
+            )
+        )
+    unbounded = replace(request, allow_deletes=10**9)
+    return apply_scopes(workspace, _emptied(open_scopes(workspace, stage)), unbounded, conduct)
