@@ -1,8 +1,8 @@
 """A compute that lives in this process: for tests, demonstrations and trying out rules.
 
 It behaves as a real target does, faults included: it counts its calls, can be slow, can fail before or after an
-effect, serves with weights, and can scale by itself. Targets are found by name, so that drivers made one after the other meet
-the same objects, as two processes meet the same cloud.
+effect, serves with weights, and can scale by itself. Targets are found by name, so that drivers made one after the
+other meet the same objects, as two processes meet the same cloud; with a file, several processes do.
 """
 
 from __future__ import annotations
@@ -154,19 +154,18 @@ class MemoryDriver:
             if self._file is None:
                 yield self._target
                 return
-            with self._file.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                file.seek(0)
-                before = file.read()
+            with self._file.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                before = self._file.read_bytes() if self._file.exists() else b""
                 self._target.objects = _read(before)
                 try:
                     yield self._target
                 finally:
                     after = _write(self._target.objects)
                     if after != before:
-                        file.truncate(0)
-                        file.write(after)
-                        file.flush()
+                        fresh = self._file.with_suffix(".new")
+                        fresh.write_bytes(after)
+                        fresh.replace(self._file)
 
     def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
         """What is live."""
