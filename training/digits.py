@@ -22,7 +22,6 @@ import onnxruntime
 import sklearn
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
-from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
@@ -82,13 +81,11 @@ def _sha256(path: Path) -> str:
 
 
 def train(recipe: str, output: Path) -> None:
-    """Fit a recipe, convert it to ONNX with the label as its only output, and write it with its card."""
+    """Fit a recipe, convert it to ONNX (labels, then probabilities) and write it with its card."""
     pixels, _, digits, _ = _split()
     fitted = RECIPES[recipe](pixels, digits)
-    converted = to_onnx(
-        fitted, initial_types=[("pixels", FloatTensorType([None, 64]))], target_opset=OPSET, options={"zipmap": False}
-    )
-    model = select_model_inputs_outputs(converted, outputs=["label"])
+    shape = [("pixels", FloatTensorType([None, 64]))]
+    model = to_onnx(fitted, initial_types=shape, target_opset=OPSET, options={"zipmap": False})
     output.mkdir(parents=True, exist_ok=True)
     path = output / "model.onnx"
     path.write_bytes(model.SerializeToString())
@@ -107,7 +104,7 @@ def train(recipe: str, output: Path) -> None:
 def evaluate(path: Path) -> dict[str, float]:
     """Metrics of a model file on the held-out quarter, as the serving runtime computes its answers."""
     _, pixels, _, digits = _split()
-    (answers,) = onnxruntime.InferenceSession(path).run(None, {"pixels": pixels})
+    (answers,) = onnxruntime.InferenceSession(path).run(["label"], {"pixels": pixels})
     return {
         "accuracy": round(float(accuracy_score(digits, answers)), 4),
         "f1_macro": round(float(f1_score(digits, answers, average="macro")), 4),
