@@ -9,18 +9,20 @@ writer sweeps it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from mlops.drivers.registry.durable import make_directory, sync_directories, sync_files
+from mlops.drivers.registry.durable import make_directory, sync_directories, sync_directory, sync_files
 from mlops.drivers.registry.failures import absent, damaged, disk_failed, not_as_declared
 
 _CHUNK = 1 << 20
@@ -33,13 +35,14 @@ _RACY = 2.0
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Incoming:
-    """A temporary file that is complete but not yet named; its lock is held while it is open."""
+    """A temporary file that is complete but has no digest for a name yet; its lock is held while it is open."""
 
     descriptor: int
     path: Path
     sha256: str
+    named: bool = False
 
 
 class FileBlobs:
@@ -63,7 +66,7 @@ class FileBlobs:
 
     def file(self, sha256: str) -> Path:
         """Where the content is, or would be."""
-        return self._store / sha256[:2] / sha256[2:]
+        return self._store / f"{sha256[:2]}/{sha256[2:]}"
 
     def path(self, sha256: str) -> Path:
         """The file with the content; see `mlops.driver.Blobs.path`.
@@ -94,15 +97,16 @@ class FileBlobs:
         Raises:
             TargetError: The content has another digest, or cannot be read or written.
         """
-        self.add_many([(source, sha256)])
+        if not self.has(sha256):
+            self.add_many([(source, sha256)])
 
     def add_many(self, items: Iterable[tuple[Path, str]]) -> None:
-        """Take in several at once: all are written before the first is synchronised, which is quicker than in turn.
+        """Take in several at once, whether they are there or not; see `mlops.drivers.registry.durable` for the gain.
 
         Raises:
             TargetError: As `add`; of those in the same batch none is kept then.
         """
-        missing = iter({sha256: source for source, sha256 in items if not self.has(sha256)}.items())
+        missing = iter({sha256: source for source, sha256 in items}.items())
         while batch := list(islice(missing, _BATCH)):
             self._add_batch(batch)
 
@@ -184,14 +188,18 @@ class FileBlobs:
         finally:
             for file in incoming:
                 os.close(file.descriptor)
-                with contextlib.suppress(FileNotFoundError):
-                    file.path.unlink()
+                if not file.named:
+                    file.path.unlink(missing_ok=True)
 
     def _prepare(self) -> None:
-        if self._swept and self._incoming.is_dir():
+        if self._swept:
             return
         make_directory(self._incoming)
-        make_directory(self._store)
+        if not self._store.is_dir():
+            make_directory(self._store)
+            for shard in range(256):  # at once, since each by itself would cost a write to the disk
+                (self._store / f"{shard:02x}").mkdir(exist_ok=True)
+            sync_directory(self._store)
         self.sweep()
         self._swept = True
 
@@ -199,19 +207,13 @@ class FileBlobs:
         """Copy and hash in one pass, in constant memory."""
         descriptor, path = self._open_incoming()
         incoming.append(_Incoming(descriptor, path, sha256))
-        if source.is_dir():
-            from mlops.archive import write  # noqa: PLC0415 - registering models does not need it
-
-            with open(descriptor, "wb", closefd=False) as stream:
-                found = write(source, stream)
-        else:
-            found = _copy(source, descriptor)
+        found = _copy(source, descriptor)
         if found != sha256:
             raise not_as_declared(source, sha256, found)
 
     def _open_incoming(self) -> tuple[int, Path]:
         while True:
-            path = self._incoming / secrets.token_hex(16)
+            path = self._incoming / os.urandom(12).hex()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:  # a sweeper may have come between the two lines
@@ -226,6 +228,7 @@ class FileBlobs:
         except FileNotFoundError:
             make_directory(target.parent)
             file.path.rename(target)
+        file.named = True
         return target.parent
 
 
@@ -239,20 +242,34 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _copy(source: Path, descriptor: int) -> str:
-    hasher = hashlib.sha256()
-    buffer = bytearray(_CHUNK)
-    view = memoryview(buffer)
+def _copy(source: Path, target: int) -> str:
+    """Copy a file, or a directory as a tar, to an open file; return the digest of what was written."""
     try:
-        opened = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        opened = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise disk_failed(error, source) from error
-    with open(opened, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor, not a path
-        while count := stream.readinto(buffer):
-            chunk = view[:count]
-            hasher.update(chunk)
-            while chunk:
-                chunk = chunk[os.write(descriptor, chunk) :]
+    try:
+        status = os.fstat(opened)
+        if stat.S_ISDIR(status.st_mode):
+            from mlops.archive import write  # noqa: PLC0415 - registering models does not need it
+
+            with open(target, "wb", closefd=False) as stream:
+                return write(source, stream)
+        if not stat.S_ISREG(status.st_mode):
+            raise disk_failed(OSError(errno.EINVAL, "It is neither a file nor a folder"), source)
+        return _copy_bytes(opened, target, min(status.st_size + 1, _CHUNK))
+    finally:
+        os.close(opened)
+
+
+def _copy_bytes(source: int, target: int, size: int) -> str:
+    hasher = hashlib.sha256()
+    buffer = memoryview(bytearray(size))
+    while count := os.readv(source, [buffer]):
+        chunk = buffer[:count]
+        hasher.update(chunk)
+        while chunk:
+            chunk = chunk[os.write(target, chunk) :]
     return hasher.hexdigest()
 
 

@@ -125,10 +125,10 @@ class RegistryDriver:
         Raises:
             TargetError: As `put`.
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = utc_now()
         pairs = list(items)
         rows = [Row.of(_ours(resource), stamp, now) for resource, stamp in pairs]
-        self.blobs.add_many(source for resource, _ in pairs for source in self._missing(resource))
+        self.blobs.add_many(source for resource, _ in pairs for source in self.missing(resource))
         with self.index.write() as transaction:
             return [{"registered": self._admit(transaction, row).created} for row in rows]
 
@@ -154,28 +154,12 @@ class RegistryDriver:
         prefix = f"{kind.value}/{name}:"
         return frozenset(address.removeprefix(prefix) for address in self.index.taken(prefix))
 
-    def close(self) -> None:
-        """Let go of the index's files."""
-        self.index.close()
+    def missing(self, resource: Resource) -> Iterator[tuple[Path, str]]:
+        """What has to be taken in for a version, from the repository or a `file:` address, as (source, digest).
 
-    def _admit(self, transaction: Transaction, row: Row) -> Row:
-        """Write a row where it differs from the one that is there, unless a rule forbids it."""
-        there = transaction.get(row.address)
-        if there is None:
-            if transaction.retired(row.address) not in {None, row.content}:
-                raise number_taken(row.address)
-            transaction.put(row)
-            return row
-        self._refuse_foreign(there)
-        if there.content != row.content:
-            raise immutable(row.address)
-        new = Row(row.address, row.content, row.spec, row.stamp or there.stamp, there.created)
-        if new != there:
-            transaction.put(new)
-        return new
-
-    def _missing(self, resource: Resource) -> Iterator[tuple[Path, str]]:
-        """What has to be taken in for a version, from the repository or a `file:` address."""
+        Raises:
+            TargetError: It is not where it is declared.
+        """
         sources = {artifact.sha256: artifact for artifact in resource.artifacts}
         for what, sha256 in contents(resource.spec):
             if self.blobs.has(sha256):
@@ -184,6 +168,27 @@ class RegistryDriver:
             if source is None:
                 raise absent_artifact(str(resource.address), what, sha256)
             yield source, sha256
+
+    def close(self) -> None:
+        """Let go of the index's files."""
+        self.index.close()
+
+    def _admit(self, transaction: Transaction, row: Row) -> Row:
+        """Write a row where it differs from the one that is there, unless a rule forbids it."""
+        there = transaction.get(row.address)
+        if there is None:
+            before = transaction.retired(row.address)
+            if before not in {None, row.content}:
+                raise number_taken(row.address)
+            transaction.put(row, again=before is not None)
+            return row
+        self._refuse_foreign(there)
+        if there.content != row.content:
+            raise immutable(row.address)
+        new = Row(row.address, row.content, row.spec, row.stamp or there.stamp, there.created)
+        if new != there:
+            transaction.put(new)
+        return new
 
     def _source(self, artifact: Artifact | None) -> Path | None:
         if artifact is None or not artifact.source:
@@ -204,6 +209,11 @@ class RegistryDriver:
     def _refuse_foreign(self, row: Row) -> None:
         if row.stamp and row.stamp.project != self._scope.project:
             raise of_another_project(row.address, row.stamp.project)
+
+
+def utc_now() -> str:
+    """The time, as ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _ours(resource: Resource) -> Resource:

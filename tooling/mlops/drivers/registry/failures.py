@@ -12,6 +12,10 @@ REBUILD = "mlops model verify --rebuild"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
+class NewerFormat(TargetError):
+    """Written by a later version of the toolkit: nothing is damaged, and nothing may be rebuilt."""
+
+
 def absent(sha256: str) -> TargetError:
     """Content that nobody has put here."""
     return TargetError(
@@ -107,9 +111,9 @@ def busy(path: Path) -> TargetError:
     )
 
 
-def newer_index(path: Path, found: int, known: int) -> TargetError:
+def newer_index(path: Path, found: int, known: int) -> NewerFormat:
     """An index that a later version of the toolkit wrote."""
-    return TargetError(
+    return NewerFormat(
         Diagnostic(
             "Registry index is of a newer format",
             f"Its format is {found}; this version of the toolkit knows {known}.",
@@ -185,4 +189,24 @@ def of_another_project(address: str, project: str) -> TargetError:
             f"{address} is registered by the project {project}.",
             todo="Choose another name, or give this project a registry of its own in mlops.yaml.",
         )
+    )
+
+
+def index_disagrees(address: str, detail: str) -> Diagnostic:
+    """A version about which the registry's parts say different things."""
+    return Diagnostic(
+        "Registry disagrees with itself",
+        f"{address}: {detail}",
+        todo="Rebuild the index from its journal, the stored content and Git.",
+        command=REBUILD,
+    )
+
+
+def content_missing(address: str, what: str, sha256: str) -> Diagnostic:
+    """A registered version of which bytes are gone."""
+    return Diagnostic(
+        "Content is missing",
+        f"{address} needs {what} with the digest {sha256}, which is not in the registry.",
+        todo="Take it in again from the repository.",
+        command=REBUILD,
     )

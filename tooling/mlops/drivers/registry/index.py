@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops.drivers.registry import journal
 from mlops.drivers.registry.durable import make_directory
 from mlops.drivers.registry.failures import busy, disk_failed, index_damaged, index_failed
+from mlops.drivers.registry.journal import Journal
 from mlops.drivers.registry.opening import create, open_reader, open_writer
 from mlops.drivers.registry.transaction import COLUMNS, Record, Transaction
 
 _ALL = f"SELECT {COLUMNS} FROM version"  # noqa: S608 - made of constants
-_SOME = f"{_ALL} WHERE address IN (SELECT value FROM json_each(?))"
+_SOME = f"{_ALL} WHERE address IN (SELECT value FROM json_each(?))"  # noqa: S608 - as above
 _AFTER_ANY = "\U0010ffff"
 
 
@@ -40,7 +40,7 @@ class Index:
         """
         self._root = root
         self.path = root / "index.sqlite3"
-        self.journal = root / "journal.jsonl"
+        self.journal = Journal(root / "journal.jsonl")
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._lock: int | None = None
@@ -129,15 +129,23 @@ class Index:
         finally:
             os.close(descriptor)
 
+    def close_reader(self) -> None:
+        """Let go of what reads, because the file is about to be replaced."""
+        with self._reading:
+            if self._reader:
+                self._reader.close()
+            self._reader = None
+
     def close(self) -> None:
         """Let go of the files; they are opened again when needed."""
-        with self._reading, self._writing:
-            for connection in (self._reader, self._writer):
-                if connection:
-                    connection.close()
+        self.close_reader()
+        with self._writing:
+            if self._writer:
+                self._writer.close()
+            self.journal.close()
             if self._lock is not None:
                 os.close(self._lock)
-            self._reader = self._writer = self._lock = None
+            self._writer = self._lock = None
 
     def __del__(self) -> None:
         """Close what was opened, when nobody did."""
@@ -160,7 +168,7 @@ class Index:
         """Whether the index is there; where it once was, its absence is damage."""
         if self.path.exists():
             return True
-        if self.journal.exists():
+        if self.journal.path.exists():
             raise index_damaged(self.path, "It is missing, although its journal is there")
         return False
 
@@ -168,14 +176,13 @@ class Index:
         if not transaction.lines:
             return
         try:
-            appended = journal.append(self.journal, transaction.lines)
+            appended = self.journal.append(transaction.lines)
         except OSError as error:
-            raise disk_failed(error, self.journal) from error
+            raise disk_failed(error, self.journal.path) from error
         try:
             transaction.connection.execute("COMMIT")
         except sqlite3.Error:
-            with contextlib.suppress(OSError):
-                journal.take_back(self.journal, appended)
+            self.journal.take_back(appended)
             raise
 
     def _connection_that_writes(self) -> sqlite3.Connection:

@@ -7,6 +7,7 @@ synchronised: it is needed only if the index is lost as well, and then Git decla
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -48,39 +49,48 @@ def delete_line(address: str, content: str) -> bytes:
     return _line({"address": address, "content": content})
 
 
-def append(path: Path, lines: Iterable[bytes]) -> tuple[int, int]:
-    """Add lines; return the sizes before and after, for `take_back`.
+class Journal:
+    """The file, while one process writes to it."""
 
-    Only the holder of the index's write lock may call it.
+    def __init__(self, path: Path) -> None:
+        """Open nothing yet."""
+        self.path = path
+        self._descriptor: int | None = None
 
-    Raises:
-        OSError: They could not be written; none of them is there then.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    try:
-        before = os.fstat(descriptor).st_size
+    def append(self, lines: Iterable[bytes]) -> tuple[int, int]:
+        """Add lines; return the sizes before and after, for `take_back`.
+
+        Only the holder of the index's write lock may call it.
+
+        Raises:
+            OSError: They could not be written; none of them is there then.
+        """
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        before = os.fstat(self._descriptor).st_size
         text = memoryview(b"".join(lines))
         after = before + len(text)
         try:
             while text:
-                text = text[os.write(descriptor, text) :]
+                text = text[os.write(self._descriptor, text) :]
         except OSError:
-            os.ftruncate(descriptor, before)
+            os.ftruncate(self._descriptor, before)
             raise
-    finally:
-        os.close(descriptor)
-    return before, after
+        return before, after
 
+    def take_back(self, appended: tuple[int, int]) -> None:
+        """Remove what was appended, when the index did not commit; not where somebody has appended since."""
+        before, after = appended
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                if os.fstat(self._descriptor).st_size == after:
+                    os.ftruncate(self._descriptor, before)
 
-def take_back(path: Path, appended: tuple[int, int]) -> None:
-    """Remove what was appended, when the index did not commit; not where somebody has appended since.
-
-    Raises:
-        OSError: The file cannot be changed.
-    """
-    before, after = appended
-    if path.stat().st_size == after:
-        os.truncate(path, before)
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def replay(path: Path) -> Replay:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,8 +30,12 @@ PRAGMA user_version = {FORMAT};
 """
 
 
-def create(path: Path) -> None:
-    """Make an empty index; it has its name only once it is complete.
+def create(path: Path, fill: Callable[[sqlite3.Connection], None] | None = None) -> None:
+    """Make an index, in place of one that may be there; it has its name only once it is complete.
+
+    Args:
+        path: Where; the caller keeps every other writer away.
+        fill: Writes what it begins with, in one transaction.
 
     Raises:
         OSError: The folder cannot be written.
@@ -43,6 +48,12 @@ def create(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
+        if fill:
+            connection.execute("BEGIN IMMEDIATE")
+            fill(connection)
+            connection.execute("COMMIT")
+    for companion in companions(path):  # a log of another index would be taken for this one's
+        companion.unlink(missing_ok=True)
     new.rename(path)
     sync_directory(path.parent)
 

@@ -38,15 +38,16 @@ class Transaction:
         found = self.connection.execute("SELECT content FROM retired WHERE address = ?", (address,)).fetchone()
         return str(found[0]) if found else None
 
-    def put(self, row: Row) -> None:
-        """Register a version, or change what may change of it."""
+    def put(self, row: Row, *, again: bool = False) -> None:
+        """Register a version, or change what may change of it; `again` says that it was deleted before."""
         stamp = row.stamp
         owner = (stamp.project, stamp.stage, stamp.goal, stamp.format) if stamp else (None, None, None, None)
         self.connection.execute(
             f"INSERT OR REPLACE INTO version ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
             (row.address, row.content, row.spec, row.created, *owner),
         )
-        self.connection.execute("DELETE FROM retired WHERE address = ?", (row.address,))
+        if again:
+            self.connection.execute("DELETE FROM retired WHERE address = ?", (row.address,))
         self.lines.append(journal.put_line(row))
 
     def retire(self, address: str, content: str) -> None:
