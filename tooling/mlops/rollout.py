@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlops.diff import rule_for, same
+from mlops.diff import owned, rule_for, same
 from mlops.driver import TrafficSupport
 from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, digest
 
@@ -27,7 +27,8 @@ class Step:
         spec: The whole endpoint in live form.
         weight: Percent of the changed deployments' traffic that the new versions get; None outside of a shift.
         soak: Seconds that it has to stay good.
-        check: Live names of the new deployments to check before going on.
+        check: Live names of the deployments to check before going on.
+        soaked: It soaked while no run was there; what was counted since then decides.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Step:
     weight: int | None = None
     soak: float = 0.0
     check: tuple[str, ...] = ()
+    soaked: bool = False
 
 
 def _mapping(value: JSON) -> Mapping[str, JSON]:
@@ -70,9 +72,17 @@ def _weight(value: JSON) -> int:
     return value if isinstance(value, int) else 0
 
 
+def traffic_of(spec: Spec) -> dict[str, int]:
+    """Weights by deployment; where none are written, a single deployment has all of the traffic."""
+    if "traffic" in spec:
+        return {name: _weight(value) for name, value in _mapping(spec["traffic"]).items()}
+    deployments = _mapping(spec.get("deployments"))
+    return dict.fromkeys(deployments, 100) if len(deployments) == 1 else {}
+
+
 def from_live(spec: Spec) -> Spec:
     """The declared form of a live endpoint; where two versions share a declared name, the one with most traffic."""
-    traffic = {name: _weight(value) for name, value in _mapping(spec.get("traffic")).items()}
+    traffic = traffic_of(spec)
     deployments: dict[str, JSON] = {}
     weights: dict[str, int] = {}
     best: dict[str, int] = {}
@@ -129,23 +139,34 @@ class _Shift:
 
     def shifted(self, percent: int) -> dict[str, JSON]:
         """The base's traffic with this share of each changed deployment's weight on its new version."""
-        traffic: dict[str, JSON] = dict(_mapping(self.base.get("traffic")))
+        traffic: dict[str, JSON] = dict(traffic_of(self.base))
         for name in self.changed:
-            total = _weight(traffic.get(self.old[name]))
-            part = _share(total, percent)
-            traffic[self.old[name]] = total - part
-            traffic[self.new[name]] = part
+            old, new = self.old[name], self.new[name]
+            total = _weight(traffic.get(old)) + _weight(traffic.get(new))
+            traffic[new] = _share(total, percent)
+            traffic[old] = total - _share(total, percent)
         return traffic
 
 
-def _declared_names(spec: Spec) -> dict[str, str]:
-    deployments = _mapping(spec.get("deployments"))
-    return {str(_mapping(value).get(DECLARED_NAME, live)): live for live, value in deployments.items()}
+def declared_name(spec: Spec, live_name: str) -> str:
+    """The name under which a live deployment was declared."""
+    return str(_mapping(_mapping(spec.get("deployments")).get(live_name)).get(DECLARED_NAME, live_name))
+
+
+def _live_names(spec: Spec) -> dict[str, str]:
+    """Live name by declared name; of two versions the one with most traffic."""
+    traffic = traffic_of(spec)
+    names: dict[str, str] = {}
+    for live in _mapping(spec.get("deployments")):
+        name = declared_name(spec, live)
+        if name not in names or traffic.get(live, 0) > traffic.get(names[name], 0):
+            names[name] = live
+    return names
 
 
 def _canary(shift: _Shift, rollout: Rollout) -> list[Step]:
-    base_traffic = _mapping(shift.base.get("traffic"))
-    carries = any(_weight(base_traffic.get(shift.old[name])) for name in shift.changed)
+    base_traffic = traffic_of(shift.base)
+    carries = any(base_traffic.get(shift.old[name]) for name in shift.changed)
     if rollout.strategy == "all_at_once" or not carries:
         return []
     check = tuple(shift.new[name] for name in shift.changed)
@@ -171,16 +192,21 @@ def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: Traff
     fresh = tuple(_mapping(target.get("deployments")))
     if base is None:
         return (Step("create", target, check=fresh),)
-    shift = _Shift(base, target, _declared_names(base), _declared_names(target))
+    shift = _Shift(base, target, _live_names(base), _live_names(target))
     if support is not TrafficSupport.WEIGHTED or not shift.added:
-        return (Step("update", target, check=shift.added),)
+        serving = [name for name, weight in traffic_of(target).items() if weight]
+        return (Step("update", target, check=tuple(dict.fromkeys([*shift.added, *serving]))),)
     started = Step("start beside the old version, without traffic", shift.spec(shift.shifted(0)), 0, 0.0, shift.added)
     shifts = _canary(shift, rollout)
     title = "remove the old version" if shifts else "switch to the new version"
     return (started, *shifts, Step(title, target, check=shift.added))
 
 
-def find_step(steps: Sequence[Step], live: Spec) -> int | None:
-    """Which step a live spec is at: the last one whose spec it equals."""
-    matching = [index for index, step in enumerate(steps) if same(step.spec, live)]
+def find_step(steps: Sequence[Step], live: Spec, rules: Sequence[FieldRule] = ()) -> int | None:
+    """Which step a live spec is at: the last one that it equals in all fields that are ours."""
+    matching = [
+        index
+        for index, step in enumerate(steps)
+        if same(owned(step.spec, step.spec, rules), owned(live, step.spec, rules))
+    ]
     return matching[-1] if matching else None

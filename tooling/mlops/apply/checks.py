@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlops.apply.health import Unhealthy, Watch
 from mlops.driver import Blobs, Serving
 from mlops.errors import MlopsError
-from mlops.resource import JSON, Checks, Observed, Resource, Traffic
+from mlops.resource import JSON, Checks, HealthState, Observed, Resource, Traffic
 from mlops.rollout import Step
 
 HOLD = 60.0
@@ -96,40 +96,73 @@ def error_rate(before: Mapping[str, Traffic], now: Observed, deployments: Sequen
     return ErrorRate(requests, errors)
 
 
-def soak(watch: Watch, step: Step, checks: Checks, before: Observed, seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """What decides whether a step stays good.
+
+    Attributes:
+        step: The step that is live.
+        checks: What to check.
+        before: What was counted when the step began, by live deployment.
+        seconds: How long it has to stay good in this run.
+    """
+
+    step: Step
+    checks: Checks
+    before: Mapping[str, Traffic]
+    seconds: float
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which an error rate that is still unknown counts as bad."""
+        unknown = self.step.weight and self.checks.max_error_rate is not None and self.checks.min_requests
+        return max(self.seconds, self.checks.deadline if unknown else 0.0)
+
+    def judge(self, now: Observed) -> bool:
+        """Whether enough is known, and good.
+
+        Raises:
+            Unhealthy: It is bad.
+        """
+        if now.health.state not in (HealthState.HEALTHY, HealthState.TRANSITIONING):
+            raise Unhealthy(f"went bad while soaking: {now.health.reason or now.health.state}", now)
+        if not self.step.weight:
+            return True
+        rate = self.rate(now)
+        verdict = rate.verdict(self.checks)
+        if verdict is False:
+            raise Unhealthy(f"{rate.errors} of {rate.requests} requests failed at {self.step.weight} %", now)
+        return verdict is True
+
+    def rate(self, now: Observed) -> ErrorRate:
+        """Requests and errors of the new deployments since the step began."""
+        return error_rate(self.before, now, self.step.check)
+
+
+def soak(watch: Watch, soaking: Soak, observed: Observed) -> None:
     """Keep a step under watch until its soak is over and its error rate is known to be good.
 
     Args:
         watch: Where to look.
-        step: The step that is live.
-        checks: What to check.
-        before: The live object when the step began.
-        seconds: How long it has to stay good in this run.
+        soaking: What decides.
+        observed: The live object as it was seen last.
 
     Raises:
         Unhealthy: It went bad, or too few requests came before the deadline.
         Interrupted: The user asked to stop.
     """
     started = watch.clock.monotonic()
-    shifting = step.weight is not None and step.weight > 0
-    rate = ErrorRate(0, 0)
-    verdict: bool | None = None if shifting and checks.min_requests and checks.max_error_rate is not None else True
-    if seconds <= 0 and verdict:
+    known = soaking.judge(observed)
+    if known and soaking.seconds <= 0:
         return
-    for _left in watch.pauses(started + max(seconds, checks.deadline if verdict is None else 0)):
+    for _left in watch.pauses(started + soaking.deadline):
         now = watch.look()
-        if now is None or now.health.state not in ("Healthy", "Transitioning"):
-            reason = now.health.reason if now is not None else "it is gone"
-            raise Unhealthy(f"went bad while soaking: {reason}", now)
-        if shifting:
-            rate = error_rate(before.traffic, now, step.check)
-            verdict = rate.verdict(checks)
-        if verdict is False:
-            raise Unhealthy(f"{rate.errors} of {rate.requests} requests failed at {step.weight} %", now)
-        if verdict and watch.clock.monotonic() - started >= seconds:
+        if now is None:
+            raise Unhealthy("went bad while soaking: it is gone", None)
+        observed = now
+        known = soaking.judge(observed)
+        if known and watch.clock.monotonic() - started >= soaking.seconds:
             return
-    if verdict is None:
-        reason = (
-            f"unknown after {checks.deadline:.0f} s: {rate.requests} requests came, {checks.min_requests} are needed"
-        )
-        raise Unhealthy(reason, watch.look())
+    if not known:
+        came, needed = soaking.rate(observed).requests, soaking.checks.min_requests
+        raise Unhealthy(f"unknown at the deadline: {came} requests came, {needed} are needed", observed)

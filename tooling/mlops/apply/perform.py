@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from mlops.apply.checks import HOLD, score_sample, soak
+from mlops.apply.checks import HOLD, Soak, score_sample, soak
 from mlops.apply.clock import Clock
 from mlops.apply.health import TIMEOUTS, Unhealthy, Watch, wait_healthy
 from mlops.apply.result import Outcome, Progress, Result
+from mlops.diff import carry_over, owned, same
 from mlops.driver import Blobs, Driver, Serving
-from mlops.errors import Interrupted, Locked, MlopsError
+from mlops.errors import Diagnostic, Interrupted, Locked, MlopsError
 from mlops.plan.change import Action, Change
 from mlops.resource import Address, Kind, Observed, Recorder, Resource, Spec, Stamp
-from mlops.rollout import Step
+from mlops.rollout import Step, declared_name, traffic_of
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Site:
         """The stamp to write on an object."""
         return Stamp(self.project, self.stage, str(address), goal)
 
+    def watch(self, change: Change) -> Watch:
+        """Where to look while a change is made."""
+        return Watch(change.address, self.drivers[change.driver], self.clock, self.stop)
+
     def say(self, address: Address, phase: str, text: str = "") -> None:
         """Tell of progress."""
         self.progress(Progress(address, phase, text))
@@ -60,18 +65,27 @@ class _Return(Exception):
         self.bad = bad
 
 
-def _live_names(spec: Spec, resource: Resource) -> Callable[[Observed], bool]:
+def _serves(spec: Spec, resource: Resource) -> Callable[[Observed], bool]:
     """What must be live for a put to have arrived: for an endpoint, exactly its deployments and traffic."""
     if resource.address.kind is not Kind.ENDPOINT:
         return lambda _observed: True
-    deployments = spec.get("deployments")
-    names = set(deployments) if isinstance(deployments, Mapping) else set()
 
-    def arrived(observed: Observed) -> bool:
-        live = observed.spec.get("deployments")
-        return isinstance(live, Mapping) and set(live) == names
+    def shape(of: Spec) -> tuple[set[str], dict[str, int]]:
+        deployments = of.get("deployments")
+        names = set(deployments) if isinstance(deployments, Mapping) else set()
+        return names, {name: weight for name, weight in traffic_of(of).items() if weight}
 
-    return arrived
+    wanted = shape(spec)
+    return lambda observed: shape(observed.spec) == wanted
+
+
+def _carried(watch: Watch, spec: Spec) -> Spec:
+    """The spec to put: fields that belong to somebody else, such as an autoscaler, as they are at this moment."""
+    rules = watch.driver.rules
+    if same(owned(spec, spec, rules), spec):
+        return spec
+    live = watch.look()
+    return carry_over(spec, live.spec, rules) if live is not None else spec
 
 
 def _put(site: Site, change: Change, spec: Spec, goal: str) -> tuple[Mapping[str, str], Observed | None]:
@@ -85,14 +99,14 @@ def _put(site: Site, change: Change, spec: Spec, goal: str) -> tuple[Mapping[str
     resource = change.desired
     if resource is None:
         raise AssertionError(change.address)
+    watch = site.watch(change)
+    spec = _carried(watch, spec)
     site.recorder.held()
-    driver = site.drivers[change.driver]
-    outputs = driver.put(replace(resource, spec=spec), site.stamp(change.address, goal))
+    outputs = watch.driver.put(replace(resource, spec=spec), site.stamp(change.address, goal))
     timeout = TIMEOUTS.get(change.address.kind)
     if timeout is None:
         return outputs, None
-    watch = Watch(change.address, driver, site.clock, site.stop)
-    observed = wait_healthy(watch, resource.timeout or timeout, _live_names(spec, resource))
+    observed = wait_healthy(watch, resource.timeout or timeout, _serves(spec, resource))
     return {**outputs, **observed.outputs}, observed
 
 
@@ -106,74 +120,118 @@ def _check(site: Site, change: Change, step: Step, observed: Observed) -> float 
         Unhealthy: A check failed.
     """
     resource = change.desired
-    driver = site.drivers[change.driver]
+    watch = site.watch(change)
     if resource is None:
         return None
     checks = resource.rollout.checks
-    if checks.sample_request and isinstance(driver, Serving) and step.check:
-        wrong = score_sample(resource, driver, site.blobs, step.check)
+    if checks.sample_request and isinstance(watch.driver, Serving):
+        wrong = score_sample(resource, watch.driver, site.blobs, _sampled(resource, step))
         if wrong is not None:
             raise Unhealthy(wrong, observed)
-    watch = Watch(change.address, driver, site.clock, site.stop)
+    if step.soaked:
+        left = replace(checks, deadline=max(0.0, checks.deadline - step.soak))
+        soak(watch, Soak(step, left, {}, 0.0), observed)
+        return None
     if step.soak > HOLD:
-        soak(watch, step, replace(checks, max_error_rate=None), observed, 0)
         return site.clock.now() + step.soak
-    soak(watch, step, checks, observed, step.soak)
+    soak(watch, Soak(step, checks, observed.traffic, step.soak), observed)
     return None
 
 
-def _steps(site: Site, change: Change, goal: str) -> Result:
-    outputs: Mapping[str, str] = {}
+def _sampled(resource: Resource, step: Step) -> tuple[str, ...]:
+    """The live deployments that the sample request is for."""
+    sample = resource.spec.get("sample_request")
+    meant = sample.get("deployment") if isinstance(sample, Mapping) else None
+    return tuple(name for name in step.check if meant is None or declared_name(step.spec, name) == meant)
+
+
+def _step(site: Site, change: Change, index: int, goal: str) -> tuple[Result, float | None]:
+    """Put one step, wait and check.
+
+    Raises:
+        _Return: It was found bad, or a later step than the first could not be put.
+    """
+    step = change.steps[index]
     observed: Observed | None = None
-    for index, step in enumerate(change.steps):
-        site.say(change.address, "step" if len(change.steps) > 1 else change.action.value, step.title)
-        if len(change.steps) > 1:
-            site.recorder.step(change.address, goal, index, step.spec, done=False)
-        try:
-            outputs, observed = _put(site, change, step.spec, goal)
-            until = _check(site, change, step, observed) if observed is not None else None
-        except Unhealthy as error:
-            raise _Return(str(error), error.observed, bad=True) from error
-        except (Interrupted, Locked):
+    try:
+        outputs, observed = _put(site, change, step.spec, goal)
+        until = _check(site, change, step, observed) if observed is not None else None
+    except Unhealthy as error:
+        raise _Return(str(error), error.observed, bad=True) from error
+    except (Interrupted, Locked):
+        raise
+    except MlopsError as error:
+        if index == 0:
             raise
-        except MlopsError as error:
-            if index == 0:
-                raise
-            raise _Return(str(error), observed, bad=False) from error
+        raise _Return(str(error), observed, bad=False) from error
+    health = observed.health if observed is not None else None
+    return Result(change.address, site.stage, change.action, Outcome.DONE, "", goal, outputs, health), until
+
+
+def _steps(site: Site, change: Change, goal: str) -> Result:
+    """Put all steps, one after the other; the ledger is told of each that moves traffic, before it and after it."""
+    result = Result(change.address, site.stage, change.action, Outcome.DONE, goal=goal)
+    several = len(change.steps) > 1
+    for index, step in enumerate(change.steps):
+        if index and site.stop.is_set():
+            raise Interrupted(Diagnostic("Stopped on request", f"{change.address} is at step {index}."))
+        site.say(change.address, "step" if several else change.action.value, step.title)
+        if several:
+            site.recorder.step(change.address, goal, index, step.spec, done=False)
+        result, until = _step(site, change, index, goal)
+        if several and step.weight:
+            site.recorder.step(change.address, goal, index, step.spec, done=True)
         if until is not None:
             site.recorder.pause(change.address, until, f"soaking: {step.title}")
-            return Result(
-                change.address, site.stage, change.action, Outcome.PAUSED, f"soaking: {step.title}", goal, outputs
-            )
-    health = observed.health if observed is not None else None
-    return Result(change.address, site.stage, change.action, Outcome.DONE, "", goal, outputs, health)
+            return replace(result, outcome=Outcome.PAUSED, reason=f"soaking: {step.title}")
+    return result
+
+
+def _remember(site: Site, change: Change, goal: str, cause: _Return) -> str:
+    """Tell the ledger of a goal that was found bad; what to add to the reason where it cannot be told."""
+    if not cause.bad:
+        return ""
+    try:
+        site.recorder.denied(change.address, goal, str(cause))
+    except Locked:
+        raise
+    except MlopsError as error:
+        return f"; the ledger could not remember it: {error}"
+    return ""
 
 
 def _give_back(site: Site, change: Change, goal: str, cause: _Return) -> Result:
-    """Put the last good state back, and remember a goal that was found bad."""
+    """Remember a goal that was found bad, then put the last good state back: the other way a kill would forget it."""
     health = cause.observed.health if cause.observed is not None else None
     failed = Result(change.address, site.stage, change.action, Outcome.FAILED, str(cause), None, health=health)
     if change.start is None or change.start_goal is None or change.start_goal == goal:
         return failed
     site.say(change.address, "return", str(cause))
+    reason = f"{cause}{_remember(site, change, goal, cause)}"
     try:
         _put(site, change, change.start, change.start_goal)
     except Unhealthy as error:
-        reason = f"{cause}; the last good version was put back and is not healthy: {error}"
-        return replace(failed, reason=reason)
+        return replace(failed, reason=f"{reason}; the last good version was put back and is not healthy: {error}")
+    except (Interrupted, Locked):
+        raise
     except MlopsError as error:
-        return replace(failed, reason=f"{cause}; putting the last good version back failed: {error}")
-    if cause.bad:
-        site.recorder.denied(change.address, goal, str(cause))
-    return replace(
-        failed, outcome=Outcome.RETURNED, reason=f"{cause}; returned to the last good version", goal=change.start_goal
-    )
+        return replace(failed, reason=f"{reason}; putting the last good version back failed: {error}")
+    reason = f"{reason}; returned to the last good version"
+    return replace(failed, outcome=Outcome.RETURNED, reason=reason, goal=change.start_goal)
 
 
-def _replace(site: Site, change: Change, goal: str) -> Result:
+def _advance(site: Site, change: Change) -> Result:
+    goal = change.goal or ""
+    try:
+        return _steps(site, change, goal)
+    except _Return as cause:
+        return _give_back(site, change, goal, cause)
+
+
+def _replace(site: Site, change: Change) -> Result:
     site.recorder.held()
     site.drivers[change.driver].delete(change.address)
-    return _steps(site, change, goal)
+    return _advance(site, change)
 
 
 def _delete(site: Site, change: Change) -> Result:
@@ -195,9 +253,9 @@ def _perform(site: Site, change: Change) -> Result:
         case Action.DELETE:
             return _delete(site, change)
         case Action.CREATE | Action.UPDATE:
-            return _steps(site, change, change.goal or "")
+            return _advance(site, change)
         case Action.REPLACE:
-            return _replace(site, change, change.goal or "")
+            return _replace(site, change)
         case _:
             assert_never(change.action)
 
@@ -211,8 +269,6 @@ def perform(site: Site, change: Change) -> Result:
     failed = Result(change.address, site.stage, change.action, Outcome.FAILED)
     try:
         return _perform(site, change)
-    except _Return as cause:
-        return _give_back(site, change, change.goal or "", cause)
     except Interrupted as error:
         return replace(failed, outcome=Outcome.CANCELLED, reason=str(error))
     except Locked:

@@ -27,16 +27,19 @@ class Execution:
 
     Attributes:
         results: By address.
+        unwell: Changes that ended otherwise than done, by address.
         lost: The lock was lost; nothing more is started.
     """
 
     results: dict[Address, Result] = field(default_factory=dict)
+    unwell: dict[Address, Change] = field(default_factory=dict)
     lost: Locked | None = None
 
-    def failed(self, address: Address) -> bool:
-        """Whether an address ended otherwise than done."""
-        result = self.results.get(address)
-        return result is not None and result.outcome is not Outcome.DONE
+    def end(self, change: Change, result: Result) -> None:
+        """Keep what became of a change."""
+        self.results[change.address] = result
+        if result.outcome is not Outcome.DONE:
+            self.unwell[change.address] = change
 
 
 def _needs(change: Change) -> frozenset[Address]:
@@ -79,18 +82,28 @@ class _Walk:
                 for address in order.get_ready():
                     ended = self._refuse(waiting[address])
                     if ended is None:
-                        running[pool.submit(perform, self.site, waiting[address])] = address
+                        running[pool.submit(self._perform, waiting[address])] = address
                     else:
-                        self._end(address, ended, order)
+                        self._end(waiting[address], ended, order)
                 for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                     address = running.pop(future)
-                    self._end(address, self._result(waiting[address], future), order)
+                    self._end(waiting[address], self._result(waiting[address], future), order)
+
+    def _perform(self, change: Change) -> Result:
+        """Perform a change when a thread has come to it, which may be long after it was ready."""
+        return self._cancel(change) or perform(self.site, change)
+
+    def _cancel(self, change: Change) -> Result | None:
+        """The result of a change that the run does not come to any more."""
+        if not self.site.stop.is_set() and self.execution.lost is None:
+            return None
+        reason = "the run was stopped before it began"
+        return Result(change.address, self.site.stage, change.action, Outcome.CANCELLED, reason)
 
     def _refuse(self, change: Change) -> Result | None:
         """The result of a change that is not started."""
-        if self.site.stop.is_set() or self.execution.lost is not None:
-            reason = "the run was stopped before it began"
-            return Result(change.address, self.site.stage, change.action, Outcome.CANCELLED, reason)
+        if (cancelled := self._cancel(change)) is not None:
+            return cancelled
         because = self.blockers(change)
         return _skip(self.site, change, because) if because else None
 
@@ -101,26 +114,30 @@ class _Walk:
             self.execution.lost = error
             return Result(change.address, self.site.stage, change.action, Outcome.FAILED, str(error))
 
-    def _end(self, address: Address, result: Result, order: TopologicalSorter[Address]) -> None:
-        self.execution.results[address] = result
-        self.site.say(address, result.outcome.value, result.reason)
-        order.done(address)
+    def _end(self, change: Change, result: Result, order: TopologicalSorter[Address]) -> None:
+        self.execution.end(change, result)
+        self.site.say(change.address, result.outcome.value, result.reason)
+        order.done(change.address)
 
 
 def _puts(site: Site, changes: list[Change], execution: Execution, parallel: int) -> None:
     after = {c.address: _needs(c) for c in changes}
 
     def blockers(change: Change) -> frozenset[Address]:
-        return frozenset(a for a in _needs(change) if execution.failed(a))
+        return frozenset(a for a in _needs(change) if a in execution.unwell)
 
     _Walk(site, execution, after, blockers).run(changes, parallel)
 
 
-def _deletes(site: Site, changes: list[Change], others: list[Change], execution: Execution, parallel: int) -> None:
-    after = {c.address: frozenset(o.address for o in changes if c.address in o.uses) for c in changes}
+def _deletes(site: Site, changes: list[Change], execution: Execution, parallel: int) -> None:
+    users: dict[Address, set[Address]] = {c.address: set() for c in changes}
+    for change in changes:
+        for used in change.uses & users.keys():
+            users[used].add(change.address)
+    after = {address: frozenset(by) for address, by in users.items()}
 
     def blockers(change: Change) -> frozenset[Address]:
-        return frozenset(o.address for o in others if execution.failed(o.address) and _keeps(o, change))
+        return frozenset(a for a, other in execution.unwell.items() if _keeps(other, change))
 
     _Walk(site, execution, after, blockers).run(changes, parallel)
 
@@ -137,10 +154,9 @@ def apply_sections(sections: Iterable[tuple[Site, tuple[Change, ...]]], *, paral
     """
     execution = Execution()
     work = [(site, list(changes)) for site, changes in sections]
-    everything = [c for _site, changes in work for c in changes]
     for site, changes in work:
         _puts(site, [c for c in changes if c.action not in (Action.NONE, Action.DELETE)], execution, parallel)
     for site, changes in reversed(work):
         deletes = [c for c in changes if c.action is Action.DELETE]
-        _deletes(site, deletes, everything, execution, parallel)
+        _deletes(site, deletes, execution, parallel)
     return execution

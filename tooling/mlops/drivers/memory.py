@@ -171,7 +171,7 @@ class MemoryDriver:
         """What is live."""
         with self._opened() as far:
             far.calls["observe"] += 1
-            far.before("observe", Address.parse("infra/memory") if only is None else next(iter(only)))
+            far.before("observe", next(iter(sorted(only or ())), Address.parse("infra/memory")))
             found = [o for a, o in far.objects.items() if only is None or a in only]
             return [self._with_health(o) for o in found]
 

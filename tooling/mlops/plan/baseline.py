@@ -28,6 +28,10 @@ class RolloutState:
     paused_until: float | None = None
     done: bool = False
 
+    def soaks(self, now: float) -> bool:
+        """Whether the step that is live has to stay as it is for longer."""
+        return self.paused_until is not None and self.paused_until > now
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:

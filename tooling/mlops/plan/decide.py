@@ -5,52 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mlops.diff import carry_over, diff, owned, same, severity
-from mlops.plan.change import ABSENT, EFFECTIVE, Action, Change, Section
+from mlops.diff import diff, severity
+from mlops.plan.change import EFFECTIVE, Action, Change, Section
+from mlops.plan.live import basis_of, foreign, is_of, is_settled, uses_of
 from mlops.plan.order import ordered
-from mlops.plan.steps import PlannedSteps, plan_return, plan_steps
+from mlops.plan.steps import PlannedSteps, plan_steps
 from mlops.plan.wanted import Wanted
 from mlops.resource import (
-    STAMP_FORMAT,
     Address,
     FieldChange,
     FieldEffect,
     FieldRule,
+    HealthState,
     Kind,
     Observed,
     Resource,
     by_address,
-    digest,
 )
 from mlops.rollout import DECLARED_NAME, from_live, to_live
 
-
-def basis_of(live: Observed | None, declared: Resource | None, rules: Sequence[FieldRule]) -> str:
-    """What must not have moved: the stamp and the live fields that are ours; never health."""
-    if live is None:
-        return ABSENT
-    stamp = live.stamp.to_json() if live.stamp is not None else None
-    return digest([stamp, owned(live.spec, declared.spec if declared else live.spec, rules)])
-
-
-def uses_of(observed: Observed) -> frozenset[Address]:
-    """The models and environments that a live endpoint refers to."""
-    found: set[Address] = set()
-    deployments = observed.spec.get("deployments")
-    for deployment in deployments.values() if isinstance(deployments, Mapping) else ():
-        for key, kind in (("model", Kind.MODEL), ("environment", Kind.ENVIRONMENT)):
-            reference = deployment.get(key) if isinstance(deployment, Mapping) else None
-            if isinstance(reference, Mapping) and "name" in reference and "version" in reference:
-                found.add(Address(kind, f"{reference['name']}:{reference['version']}"))
-    return frozenset(found)
-
-
-def _is_settled(resource: Resource, live: Observed, rules: Sequence[FieldRule]) -> bool:
-    """Whether the live object is exactly as wanted, the fast way."""
-    if live.stamp is None or live.stamp.goal != resource.goal:
-        return False
-    wanted = to_live(resource.spec, rules) if resource.address.kind is Kind.ENDPOINT else resource.spec
-    return live.spec == wanted and same(live.spec, wanted)
+AS_DECLARED = "as declared"
+_SERVES = (HealthState.HEALTHY, HealthState.TRANSITIONING)
 
 
 def _declared_form(live: Observed) -> Observed:
@@ -60,22 +35,11 @@ def _declared_form(live: Observed) -> Observed:
 def _fields(resource: Resource, live: Observed, wanted: Wanted) -> tuple[FieldChange, ...]:
     rules = wanted.targets[resource.driver].rules
     before = live.stamp.goal if live.stamp is not None else None
+    under_way = wanted.baseline.rollouts.get(resource.address)
+    if under_way is not None and under_way.goal == before:
+        before = under_way.base
     applied = wanted.baseline.spec(before) if before is not None else None
     return tuple(diff(resource.spec, applied, _declared_form(live).spec, rules))
-
-
-def _foreign(live: Observed, wanted: Wanted) -> str | None:
-    """Why an object under our name must not be touched; None where it is ours."""
-    stamp = live.stamp
-    if stamp is None:
-        return "an object of this name exists and carries no stamp of ours: it was not made by this project"
-    if stamp.format > STAMP_FORMAT:
-        return f"the live object carries a stamp of format {stamp.format}: a newer toolkit manages it; upgrade this one"
-    if (stamp.project, stamp.stage) != (wanted.project, wanted.stage):
-        return f"the live object belongs to project {stamp.project}, stage {stamp.stage}"
-    if not wanted.baseline.exists:
-        return "the live object is ours but its ledger is not to be found: fetch the ledger branch before planning"
-    return None
 
 
 def _missing(resource: Resource, wanted: Wanted) -> tuple[str, ...]:
@@ -93,7 +57,6 @@ def _denied(resource: Resource, wanted: Wanted) -> str | None:
 
 def _update(change: Change, resource: Resource, live: Observed, wanted: Wanted) -> Change:
     """Decide about an object that is live, ours, and not exactly as wanted."""
-    rules = wanted.targets[resource.driver].rules
     fields = change.fields
     effect = severity(fields)
     if effect is FieldEffect.IMMUTABLE:
@@ -104,21 +67,19 @@ def _update(change: Change, resource: Resource, live: Observed, wanted: Wanted) 
         if resource.protect or wanted.protect:
             return replace(change, action=Action.BLOCKED, reason="protected: it would be deleted and made again")
         paths = ", ".join(f"{f.path} ({f.reason})" for f in fields if f.effect is FieldEffect.REPLACE)
-        steps = plan_steps(resource, None, wanted.baseline, wanted.targets[resource.driver])
+        steps = plan_steps(resource, None, wanted)
         return replace(change, action=Action.REPLACE, reason=paths, steps=steps.steps)
-    steps = plan_steps(resource, live, wanted.baseline, wanted.targets[resource.driver])
-    paused = wanted.baseline.rollouts.get(resource.address)
-    if steps.resumes and paused is not None and (paused.paused_until or 0) > wanted.now:
-        until = f"paused until {paused.paused_until:.0f}"
+    steps = plan_steps(resource, live, wanted)
+    soaking = wanted.baseline.rollouts.get(resource.address)
+    if steps.resumes and soaking is not None and soaking.soaks(wanted.now) and live.health.state in _SERVES:
+        until = f"paused until {soaking.paused_until:.0f}"
         return replace(change, action=Action.WAIT, reason="the step under way is soaking", waits=(until,))
-    reason = steps.reason or _reason(fields)
-    carried = tuple(replace(s, spec=carry_over(s.spec, live.spec, rules)) for s in steps.steps)
-    return _stepped(replace(change, action=Action.UPDATE, reason=reason), replace(steps, steps=carried))
+    return _stepped(replace(change, action=Action.UPDATE, reason=steps.reason or _reason(fields)), steps)
 
 
 def _reason(fields: Sequence[FieldChange]) -> str:
     reasons = dict.fromkeys(f.reason.partition(";")[0] for f in fields if f.effect is not FieldEffect.IGNORED)
-    return "; ".join(reasons)
+    return "; ".join(reasons) or "another version is live beside the wanted one"
 
 
 def _unconfirmed(resource: Resource, wanted: Wanted) -> bool:
@@ -146,35 +107,50 @@ def _decide(resource: Resource, live: Observed | None, wanted: Wanted) -> Change
     if live is not None:
         change = replace(
             change,
-            basis=basis_of(live, resource, target.rules),
+            basis=basis_of(live, target.rules),
             before=live.stamp.goal if live.stamp is not None else None,
             health=live.health,
             uses=uses_of(live),
         )
-    if (stopped := _stopped(change, resource, live, wanted)) is not None:
+    settled = live is not None and is_settled(resource, live, target.rules)
+    if (stopped := _stopped(change, live, wanted, settled=settled)) is not None:
         return stopped
-    if live is not None and _is_settled(resource, live, target.rules):
-        return _confirm(change, resource, wanted)
     if denied := _denied(resource, wanted):
-        back = plan_return(resource, live, wanted.baseline, target.rules)
-        if back is None:
-            return replace(change, action=Action.BLOCKED, reason=denied)
-        return _stepped(replace(change, action=Action.UPDATE, reason=denied), back)
+        return _last_good(change, resource, live, wanted, denied)
     if live is None:
         gone = resource.address in wanted.baseline.applied
         reason = "gone from the target, will be created" if gone else "declared and not live"
         change = replace(change, action=Action.CREATE, reason=reason)
-        return _stepped(change, plan_steps(resource, None, wanted.baseline, target))
+        return _stepped(change, plan_steps(resource, None, wanted))
+    if settled:
+        return _confirm(change, resource, live, wanted)
     return _compare(replace(change, fields=_fields(resource, live, wanted)), resource, live, wanted)
 
 
-def _stopped(change: Change, resource: Resource, live: Observed | None, wanted: Wanted) -> Change | None:
-    """What keeps an object from being looked at further: it is not ours, or needs what is not there."""
-    if live is not None and (foreign := _foreign(live, wanted)):
-        return replace(change, action=Action.BLOCKED, reason=foreign)
+def _stopped(change: Change, live: Observed | None, wanted: Wanted, *, settled: bool) -> Change | None:
+    """What keeps an object from being looked at further: it is not ours, is as wanted, or needs what is not there."""
+    resource = change.desired
+    if live is not None and (why := foreign(live, wanted)):
+        return replace(change, action=Action.BLOCKED, reason=why)
+    if resource is None or (settled and not _unconfirmed(resource, wanted)):
+        return replace(change, reason=AS_DECLARED)
     if missing := _missing(resource, wanted):
         return replace(change, action=Action.WAIT, reason="not there yet", waits=missing)
     return None
+
+
+def _last_good(change: Change, resource: Resource, live: Observed | None, wanted: Wanted, denied: str) -> Change:
+    """A goal that was found bad is not tried again: what was good before it is kept, or put back."""
+    under_way = wanted.baseline.rollouts.get(resource.address)
+    good = wanted.baseline.good.get(resource.address)
+    if under_way is not None and under_way.goal == resource.goal:
+        good = under_way.base
+    spec = wanted.baseline.spec(good) if good is not None and good != resource.goal else None
+    blocked = replace(change, action=Action.BLOCKED, reason=denied)
+    if spec is None:
+        return blocked
+    back = _decide(replace(resource, spec=spec), live, wanted)
+    return blocked if back.action is Action.NONE else replace(back, reason=f"{denied}; {back.reason}")
 
 
 def _stepped(change: Change, steps: PlannedSteps) -> Change:
@@ -183,31 +159,29 @@ def _stepped(change: Change, steps: PlannedSteps) -> Change:
 
 def _compare(change: Change, resource: Resource, live: Observed, wanted: Wanted) -> Change:
     """Decide about an object that is live and ours, once its differences are known."""
-    target = wanted.targets[resource.driver]
-    if _stays(change, live, target.rules):
-        if live.stamp is not None and live.stamp.goal == resource.goal:
-            return _confirm(change, resource, wanted)
-        last = plan_steps(resource, live, wanted.baseline, target).steps[-1:]
-        reason = "same content, stamped for another goal"
-        return replace(
-            change, action=Action.UPDATE, reason=reason, steps=last, start=live.spec, start_goal=change.before
-        )
-    return _update(change, resource, live, wanted)
+    if not _stays(change, live, wanted.targets[resource.driver].rules):
+        return _update(change, resource, live, wanted)
+    if change.before == resource.goal:
+        return _confirm(change, resource, live, wanted)
+    last = plan_steps(resource, live, wanted).steps[-1:]
+    reason = "same content, stamped for another goal"
+    return replace(change, action=Action.UPDATE, reason=reason, steps=last, start=live.spec, start_goal=change.before)
 
 
-def _confirm(change: Change, resource: Resource, wanted: Wanted) -> Change:
+def _confirm(change: Change, resource: Resource, live: Observed, wanted: Wanted) -> Change:
+    """Put what is live as declared once more where no run has seen it healthy; with the way back of its rollout."""
     if not _unconfirmed(resource, wanted):
-        return replace(change, reason="as declared")
-    target = wanted.targets[resource.driver]
-    last = plan_steps(resource, None, wanted.baseline, target).steps
-    reason = "as declared, and no run has recorded that it became healthy"
-    return replace(change, action=Action.UPDATE, reason=reason, steps=last)
+        return replace(change, reason=AS_DECLARED)
+    under_way = wanted.baseline.rollouts.get(resource.address)
+    resumed = under_way is not None and under_way.goal == resource.goal
+    steps = plan_steps(resource, live if resumed else None, wanted)
+    reason = f"{AS_DECLARED}, and no run has recorded that it became healthy"
+    return _stepped(replace(change, action=Action.UPDATE, reason=reason), steps)
 
 
 def _undeclared(live: Observed, wanted: Wanted, driver: str) -> Change | None:
     """Decide about a live object that nothing declares; None where it is none of ours."""
-    stamp = live.stamp
-    if stamp is None or (stamp.project, stamp.stage) != (wanted.project, wanted.stage):
+    if live.stamp is None or not is_of(live, wanted):
         return None
     rules = wanted.targets[driver].rules if driver in wanted.targets else ()
     change = Change(
@@ -215,13 +189,13 @@ def _undeclared(live: Observed, wanted: Wanted, driver: str) -> Change | None:
         Action.DELETE,
         "no longer declared",
         driver,
-        basis=basis_of(live, None, rules),
-        before=stamp.goal,
+        basis=basis_of(live, rules),
+        before=live.stamp.goal,
         health=live.health,
         uses=uses_of(live),
     )
-    if foreign := _foreign(live, wanted):
-        return replace(change, action=Action.BLOCKED, reason=foreign)
+    if why := foreign(live, wanted):
+        return replace(change, action=Action.BLOCKED, reason=why)
     if users := wanted.in_use.get(live.address):
         return replace(change, action=Action.NONE, reason=f"no longer declared, kept while used by {', '.join(users)}")
     if wanted.protect or live.spec.get("protect") is True:
@@ -258,7 +232,7 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
         changes[resource.address] = _decide(resource, live.get(resource.address), wanted)
     ours = 0
     for address, observed in live.items():
-        if observed.stamp is not None and observed.stamp.stage == wanted.stage:
+        if is_of(observed, wanted):
             ours += 1
         if address not in changes:
             change = _undeclared(observed, wanted, drivers.get(address, ""))

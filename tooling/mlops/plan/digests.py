@@ -13,7 +13,8 @@ from mlops.resource import JSON, digest
 
 
 def _effect(change: Change) -> JSON:
-    return [change.action.value, change.before, change.goal, [[s.weight, s.soak, s.spec] for s in change.steps]]
+    steps = [[step.weight, 0 if step.soaked else step.soak, step.spec] for step in change.steps]
+    return [change.action.value, change.before, change.goal, steps]
 
 
 def digests_of(sections: Iterable[Section]) -> Digests:

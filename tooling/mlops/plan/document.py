@@ -50,6 +50,8 @@ class StepDocument(_Document):
     """Seconds that it has to stay good."""
     check: list[str] = []
     """Live names of the deployments to check."""
+    soaked: bool = False
+    """Whether it has soaked already and is only checked."""
 
 
 class ChecksDocument(_Document):

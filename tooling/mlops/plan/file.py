@@ -69,6 +69,7 @@ def _step_json(step: Step) -> dict[str, JSON]:
         "weight": step.weight,
         "soak": step.soak,
         "check": list(step.check),
+        **({"soaked": True} if step.soaked else {}),
     }
 
 
@@ -151,7 +152,7 @@ def _change(document: ChangeDocument) -> Change:
         document.reason,
         document.driver,
         fields=tuple(_field(f) for f in document.fields),
-        steps=tuple(Step(s.title, s.spec, s.weight, s.soak, tuple(s.check)) for s in document.steps),
+        steps=tuple(Step(s.title, s.spec, s.weight, s.soak, tuple(s.check), s.soaked) for s in document.steps),
         start=document.start,
         start_goal=document.start_goal,
         waits=tuple(document.waits),

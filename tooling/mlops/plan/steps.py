@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mlops.diff import owned
-from mlops.plan.baseline import Baseline, RolloutState
-from mlops.plan.wanted import Target
-from mlops.resource import FieldRule, Kind, Observed, Resource, Spec
+from mlops.plan.baseline import RolloutState
+from mlops.plan.wanted import Target, Wanted
+from mlops.resource import Kind, Observed, Resource, Spec
 from mlops.rollout import Step, find_step, make_steps, to_live
 
 
@@ -30,58 +29,49 @@ class PlannedSteps:
     reason: str = ""
 
 
-def plan_steps(resource: Resource, live: Observed | None, baseline: Baseline, target: Target) -> PlannedSteps:
+def plan_steps(resource: Resource, live: Observed | None, wanted: Wanted) -> PlannedSteps:
     """Make the steps for one resource.
 
     Args:
         resource: What is wanted.
         live: What is live; None where it is made anew.
-        baseline: What the ledger knows of a rollout under way.
-        target: The driver's rules and traffic.
+        wanted: What the ledger knows of a rollout under way, the driver's rules and traffic, and the time.
     """
     if resource.address.kind is not Kind.ENDPOINT:
         title = "create" if live is None else "update"
         return PlannedSteps((Step(title, resource.spec),))
-    wanted = to_live(resource.spec, target.rules)
+    target = wanted.targets[resource.driver]
+    goal = to_live(resource.spec, target.rules)
     if live is None:
-        return PlannedSteps(make_steps(None, wanted, resource.rollout, target.traffic))
-    state = baseline.rollouts.get(resource.address)
-    base = _base(state, baseline, target.rules)
+        return PlannedSteps(make_steps(None, goal, resource.rollout, target.traffic))
+    state = wanted.baseline.rollouts.get(resource.address)
+    base = _base(state, wanted, target)
     if state is None or base is None:
         before = live.stamp.goal if live.stamp is not None else None
-        return PlannedSteps(make_steps(live.spec, wanted, resource.rollout, target.traffic), live.spec, before)
-    steps = make_steps(base, wanted, resource.rollout, target.traffic)
+        return PlannedSteps(make_steps(live.spec, goal, resource.rollout, target.traffic), live.spec, before)
+    steps = make_steps(base, goal, resource.rollout, target.traffic)
     if state.goal == resource.goal:
-        return _resume(steps, live, base, state, target.rules)
+        return _resume(PlannedSteps(steps, base, state.base), live, state, target, wanted.now)
     back = Step("return to the last good version", base)
     if state.base == resource.goal:
         return PlannedSteps((back,), base, state.base, reason="the rollout under way is given up")
     return PlannedSteps((back, *steps), base, state.base, reason="the rollout under way is given up for another goal")
 
 
-def _base(state: RolloutState | None, baseline: Baseline, rules: tuple[FieldRule, ...]) -> Spec | None:
-    spec = baseline.spec(state.base) if state is not None and state.base is not None else None
-    return to_live(spec, rules) if spec is not None else None
+def _base(state: RolloutState | None, wanted: Wanted, target: Target) -> Spec | None:
+    spec = wanted.baseline.spec(state.base) if state is not None and state.base is not None else None
+    return to_live(spec, target.rules) if spec is not None else None
 
 
-def _resume(
-    steps: tuple[Step, ...], live: Observed, base: Spec, state: RolloutState, rules: tuple[FieldRule, ...]
-) -> PlannedSteps:
-    views = [Step(s.title, owned(s.spec, s.spec, rules)) for s in steps]
-    at = find_step(views, owned(live.spec, steps[-1].spec, rules))
+def _resume(planned: PlannedSteps, live: Observed, state: RolloutState, target: Target, now: float) -> PlannedSteps:
+    """Go on at the step that is live; one that soaked in between is checked once more before the next."""
+    steps = planned.steps
+    at = find_step(steps, live.spec, target.rules)
     if at is None:
-        return PlannedSteps(steps, base, state.base, reason="a rollout was left half-way and starts again")
-    rest = steps[at + 1 :] if state.done and at + 1 < len(steps) else steps[at:]
-    reason = f"goes on with a rollout at step {at + 1} of {len(steps)}"
-    return PlannedSteps(rest, base, state.base, resumes=True, reason=reason)
-
-
-def plan_return(
-    resource: Resource, live: Observed | None, baseline: Baseline, rules: tuple[FieldRule, ...]
-) -> PlannedSteps | None:
-    """The way back from a goal that was found bad; None where what is live is not on the way to it."""
-    state = baseline.rollouts.get(resource.address)
-    base = _base(state, baseline, rules)
-    if live is None or live.stamp is None or state is None or base is None or live.stamp.goal != resource.goal:
-        return None
-    return PlannedSteps((Step("return to the last good version", base),), base, state.base)
+        return replace(planned, reason="a rollout was left half-way and starts again")
+    rest = steps[at:]
+    if state.paused_until is not None and not state.soaks(now):
+        rest = (replace(steps[at], soaked=True), *steps[at + 1 :])
+    elif state.paused_until is None and state.done and at + 1 < len(steps):
+        rest = steps[at + 1 :]
+    return replace(planned, steps=rest, resumes=True, reason=f"goes on with a rollout at step {at + 1} of {len(steps)}")
