@@ -110,7 +110,7 @@ class LocalDriver:
         self._refuse_foreign(resource.address, live)
         document = make_document(
             Target(home.name, home.port, resource.spec, stamp),
-            live or _read(home),
+            live or {"aliases": _read(home).get("aliases")},
             lambda deployment: self._prepare(resource, deployment),
         )
         if live == document:

@@ -188,7 +188,7 @@ def silent(home: Home) -> TargetError:
         Diagnostic(
             "Supervisor does not answer",
             f"The supervisor of {home.name} (pid {pid or 'unknown'}) lives but does not answer.",
-            todo=f"See whether the machine is overloaded, and look at {home.logs}. If it hangs, end it and apply again.",
+            todo=f"See whether the machine is overloaded, and look at {home.logs}. If it hangs, end it, and apply.",
             command=f"kill -9 {pid}" if pid else "",
         )
     )
