@@ -3,3 +3,5 @@
 The package imports nothing of the toolkit and nothing outside the standard library at import time, so that it can be
 packed into any environment or image.
 """
+
+__version__ = "0.1.0"

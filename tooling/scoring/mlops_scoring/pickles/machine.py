@@ -1,0 +1,110 @@
+"""The pickle machine, in pure Python, with the arrays that joblib writes between the opcodes.
+
+joblib pickles an array as a small `NumpyArrayWrapper` object and puts the raw bytes right behind it in the stream, where
+no opcode walker expects them. The machine asks each wrapper that has been built to read its bytes.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import IO, Any, ClassVar, Protocol
+
+Pure: type[Any] = pickle._Unpickler  # noqa: SLF001 - joblib builds on it too
+
+
+class Reads(Protocol):
+    """What a wrapper's bytes are read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes."""
+
+
+class InlineArray:
+    """Something whose bytes follow it in the stream."""
+
+    def read_inline(self, machine: Machine) -> object:
+        """Read the bytes; returns what takes the wrapper's place."""
+        raise TypeError(type(self), machine)
+
+
+class Bounded:
+    """A file that refuses to be read beyond its end, so that a length in the stream cannot make us allocate."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        place = file.tell()
+        self._end = file.seek(0, 2)
+        file.seek(place)
+
+    def _check(self, size: int) -> None:
+        if size > self._end - self._file.tell():
+            raise pickle.UnpicklingError("the file ends too early")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes, or the rest."""
+        self._check(size)
+        return self._file.read(size)
+
+    def readline(self) -> bytes:
+        """One line."""
+        return self._file.readline()
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
+        """Fill a buffer."""
+        self._check(len(buffer))
+        return self._file.readinto(buffer)  # type: ignore[attr-defined,no-any-return] # every file we open has it
+
+    def skip(self, size: int) -> None:
+        """Pass over bytes that nobody needs."""
+        self._check(size)
+        self._file.seek(size, 1)
+
+    @property
+    def rest(self) -> int:
+        """Bytes until the end."""
+        return self._end - self._file.tell()
+
+
+class Machine(Pure):  # type: ignore[misc] # typed as Any above
+    """Runs a pickle with names resolved by `find_class` of a subclass.
+
+    Args:
+        source: The stream.
+    """
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(Pure.dispatch)
+
+    def __init__(self, source: Bounded) -> None:
+        super().__init__(source)
+        self.source = source
+
+    def load_build(self) -> None:
+        """Set an object's state; an array's bytes follow."""
+        Pure.load_build(self)
+        if isinstance(self.stack[-1], InlineArray):
+            self.stack[-1] = self.stack[-1].read_inline(self)
+
+    def load_bytearray8(self) -> None:
+        """Check the length before the memory is taken."""
+        size = int.from_bytes(self.read(8), "little")
+        if size > self.source.rest:
+            raise pickle.UnpicklingError("the file ends too early")
+        self.append(bytearray(self.read(size)))
+
+    def nested(self) -> Machine:
+        """A machine for a pickle that stands in the stream where an array's bytes would."""
+        return type(self)(self.source)
+
+    def get_extension(self, code: int) -> None:
+        """Refuse codes for names that a process has registered."""
+        raise pickle.UnpicklingError(f"extension code {code}")
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+def read_padding(machine: Machine) -> None:
+    """Pass over the bytes that align an array; the first says how many they are."""
+    (size,) = machine.source.read(1)
+    machine.source.read(size)

@@ -1,0 +1,157 @@
+"""One live deployment: its slots, and its state as Azure ML names states."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from mlops_scoring.configuration import Deployment
+from mlops_scoring.gateway.backend import Backend
+from mlops_scoring.supervisor.logs import LogFiles, Tail
+from mlops_scoring.supervisor.slot import FAILED_STARTS, TERMINATION_GRACE, WorkerSlot
+
+
+class State(StrEnum):
+    """States of a deployment."""
+
+    HEALTHY = "Healthy"
+    TRANSITIONING = "Transitioning"
+    UNHEALTHY = "Unhealthy"
+    UNSCHEDULABLE = "Unschedulable"
+    FAILED = "Failed"
+
+
+class LiveDeployment:
+    """Runs as many workers as were asked for.
+
+    Args:
+        deployment: What to run.
+        backend: Where its workers get their requests from.
+        configuration: File to start workers with.
+        sockets: Gives a new socket path for each process.
+        logs: Takes the workers' output.
+        changed: Called when a worker has become ready.
+    """
+
+    def __init__(  # noqa: PLR0913 - six parts of one place, wired once
+        self,
+        deployment: Deployment,
+        backend: Backend,
+        configuration: Path,
+        sockets: Callable[[], Path],
+        logs: LogFiles,
+        changed: Callable[[], None],
+    ) -> None:
+        self.deployment = deployment
+        self.backend = backend
+        self.tail = Tail()
+        self._configuration = configuration
+        self._sockets = sockets
+        self._logs = logs
+        self._changed = changed
+        self._slots: list[WorkerSlot] = []
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._restarts = 0
+        self._failed_starts = 0
+        self._schedulable = True
+        self._reason = "starting"
+        self._reached = 0  # the instance count that has once been ready in full
+        self.resize(deployment)
+
+    def resize(self, deployment: Deployment) -> None:
+        """Take over another instance count; starts or drains only the difference."""
+        self.deployment = deployment
+        while len(self._slots) < deployment.instance_count:
+            name = f"{deployment.name}-{len(self._slots)}"
+            self._slots.append(WorkerSlot(self, self._configuration, self._sockets, self._writer(name)))
+        self._reached = min(self._reached, deployment.instance_count)
+        while len(self._slots) > deployment.instance_count:
+            task = asyncio.create_task(self._slots.pop().stop(self._patience))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def retire(self) -> None:
+        """Answer what is waiting and under way, then end all workers; it must be out of the route."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self.backend.drain()
+        stopping = [asyncio.create_task(slot.stop(self._patience)) for slot in self._slots]
+        await asyncio.gather(*stopping, *self._leaving, return_exceptions=True)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds in which any request must have been answered."""
+        settings = self.deployment.request_settings
+        return (settings.request_timeout_ms + settings.max_queue_wait_ms) / 1000 + TERMINATION_GRACE
+
+    def _writer(self, name: str) -> Callable[[bytes], None]:
+        def write(data: bytes) -> None:
+            self.tail.feed(data)
+            self._logs.write(name, data)
+
+        return write
+
+    # What the slots say
+
+    def start_failed(self, reason: str, *, schedulable: bool) -> int:
+        """A worker did not become ready."""
+        self._failed_starts += 1
+        self._restarts += 1
+        self._schedulable = schedulable
+        self._reason = reason
+        return self._failed_starts
+
+    def became_ready(self) -> None:
+        """A worker takes requests."""
+        self._failed_starts = 0
+        self._schedulable = True
+        if self.complete:
+            self._reached = self.deployment.instance_count
+            self._reason = ""
+        self._changed()
+
+    def ended(self, reason: str) -> None:
+        """A worker that was ready has ended."""
+        self._restarts += 1
+        self._reason = reason
+
+    # What the endpoint asks
+
+    @property
+    def ready(self) -> int:
+        """Workers that take requests."""
+        return sum(slot.ready for slot in self._slots)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all workers take requests."""
+        return self.ready >= self.deployment.instance_count
+
+    @property
+    def state(self) -> State:
+        """The state; `report` has the reason."""
+        if self.complete:
+            return State.HEALTHY
+        if self.ready:
+            return State.HEALTHY if self._reached >= self.deployment.instance_count else State.TRANSITIONING
+        if not self._schedulable:
+            return State.UNSCHEDULABLE
+        if self._failed_starts >= FAILED_STARTS:
+            return State.FAILED
+        return State.UNHEALTHY if self._reached else State.TRANSITIONING
+
+    def report(self) -> dict[str, object]:
+        """What the status says of it."""
+        return {
+            "state": str(self.state),
+            "reason": self._reason,
+            "ready": self.ready,
+            "wanted": self.deployment.instance_count,
+            "restarts": self._restarts,
+            "requests": self.backend.counters.requests,
+            "errors": self.backend.counters.errors,
+            "log_tail": self.tail.lines,
+        }

@@ -1,0 +1,134 @@
+"""Makes one endpoint what its configuration says, without losing a request on the way.
+
+New deployments are started first. Traffic moves, all at once, when every deployment that is to get some has all of its
+workers ready; until then the old deployments serve, also those that the new configuration no longer has. What is out of
+the route and out of the configuration then drains and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from pathlib import Path
+
+from mlops_scoring.configuration import EndpointConfiguration
+from mlops_scoring.documents import InvalidDocument
+from mlops_scoring.gateway.gateway import Gateway
+from mlops_scoring.supervisor.deployment import LiveDeployment
+from mlops_scoring.supervisor.directory import Directory
+from mlops_scoring.supervisor.logs import LogFiles
+
+_log = logging.getLogger("mlops_scoring.supervisor")
+
+
+class Endpoint:
+    """Deployments and route of one endpoint.
+
+    Args:
+        gateway: Gets the route.
+        directory: Where workers' files lie. The process's working directory must be it: socket paths are relative.
+        logs: Takes the workers' output.
+    """
+
+    def __init__(self, gateway: Gateway, directory: Directory, logs: LogFiles) -> None:
+        self.configuration: EndpointConfiguration | None = None
+        self._gateway = gateway
+        self._directory = directory
+        self._logs = logs
+        self._live: dict[str, LiveDeployment] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._sequence = itertools.count(1)
+
+    def check(self, configuration: EndpointConfiguration) -> None:
+        """Compare a new configuration with what runs.
+
+        Raises:
+            InvalidDocument: It changes what cannot change.
+        """
+        current = self.configuration
+        if current is None:
+            return
+        problems = [
+            f"{field}: cannot change; it is {getattr(current, field)!r} for the life of this supervisor"
+            for field in ("endpoint", "host", "port")
+            if getattr(current, field) != getattr(configuration, field)
+        ]
+        for name, deployment in configuration.deployments.items():
+            running = self._live.get(name)
+            if running is not None and running.deployment.identity() != deployment.identity():
+                problems.append(
+                    f"deployments.{name}: only instance_count can change under one live name; "
+                    "put the new content under a new name"
+                )
+        if problems:
+            raise InvalidDocument(problems)
+
+    def apply(self, configuration: EndpointConfiguration) -> None:
+        """Begin to make the endpoint like this; returns at once.
+
+        Raises:
+            OSError: A file that workers need cannot be written; nothing has changed.
+        """
+        fresh = [name for name in configuration.deployments if name not in self._live]
+        files = {name: self._directory.write_worker_configuration(configuration.deployments[name]) for name in fresh}
+        for name, deployment in configuration.deployments.items():
+            if name in self._live:
+                self._live[name].resize(deployment)
+            else:
+                backend = self._gateway.add(name, deployment.request_settings)
+                path = Path(os.path.relpath(files[name], self._directory.root))
+                self._live[name] = LiveDeployment(deployment, backend, path, self._socket, self._logs, self._advance)
+        self.configuration = configuration
+        self._advance()
+
+    def _socket(self) -> Path:
+        return Path(self._directory.run.name, f"{next(self._sequence)}.sock")
+
+    def _advance(self) -> None:
+        """Switch the route when what it needs is ready; retire what nobody needs."""
+        configuration = self.configuration
+        if configuration is None:
+            return
+        routed = {name for name, weight in self._gateway.traffic.items() if weight}
+        awaited = {name for name, weight in configuration.traffic.items() if weight} - routed
+        if not routed or all(self._live[name].complete for name in awaited):
+            if self._gateway.switch(configuration.traffic, configuration.aliases):
+                _log.info("traffic: %s", dict(configuration.traffic))
+            routed = {name for name, weight in configuration.traffic.items() if weight}
+        for name in [name for name in self._live if name not in configuration.deployments and name not in routed]:
+            self._retire(name)
+
+    def _retire(self, name: str) -> None:
+        leaving = self._live.pop(name)
+        self._gateway.remove(leaving.backend)
+        _log.info("%s is leaving", name)
+        task = asyncio.create_task(self._finish(leaving))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _finish(self, leaving: LiveDeployment) -> None:
+        await leaving.retire()
+        _log.info("%s has left", leaving.deployment.name)
+
+    async def stop(self) -> None:
+        """End all workers; the listener must have been drained."""
+        for name in list(self._live):
+            self._retire(name)
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    def report(self) -> dict[str, object]:
+        """Deployments of the configuration, and what is still on its way."""
+        configuration = self.configuration
+        names = configuration.deployments if configuration is not None else {}
+        return {
+            "configuration": configuration.document if configuration is not None else None,
+            "deployments": {name: self._live[name].report() for name in names},
+            "traffic_in_force": dict(self._gateway.traffic),
+            "settled": not self._retiring
+            and set(self._live) == set(names)
+            and configuration is not None
+            and dict(self._gateway.traffic) == dict(configuration.traffic),
+            "log_writes_lost": self._logs.lost,
+        }

@@ -1,0 +1,49 @@
+"""Probes: a worker is asked `GET /` on its socket, as Azure ML's liveness and readiness probes ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from mlops_scoring.configuration import Probe
+
+_REQUEST = b"GET / HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n"
+
+
+async def is_well(socket: str, seconds: float) -> bool:
+    """Whether the worker answers 200 within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_unix_connection(socket)
+            try:
+                writer.write(_REQUEST)
+                line = await reader.readline()
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+    except (OSError, TimeoutError):
+        return False
+    return line.startswith(b"HTTP/1.1 200 ")
+
+
+async def verdicts(probe: Probe, socket: str) -> AsyncIterator[bool | None]:
+    """Probe for ever, from now on.
+
+    Yields:
+        After each probe: True once `success_threshold` in a row succeeded, False once `failure_threshold` in a row
+        failed, None while neither is so.
+    """
+    await asyncio.sleep(probe.initial_delay)
+    successes = failures = 0
+    while True:
+        well = await is_well(socket, probe.timeout)
+        successes, failures = (successes + 1, 0) if well else (0, failures + 1)
+        if successes >= probe.success_threshold:
+            yield True
+        elif failures >= probe.failure_threshold:
+            yield False
+        else:
+            yield None
+        await asyncio.sleep(probe.period)

@@ -1,0 +1,125 @@
+"""HTTP messages as values, and how they are written."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from http import HTTPStatus
+
+Headers = list[tuple[bytes, bytes]]
+"""Names in lower case, in the order they came."""
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+        b"content-length",
+    }
+)
+"""Headers of one connection, never passed on (RFC 9110, section 7.6.1); lengths are written anew."""
+
+MAX_REQUEST_ID = 100
+"""Longest request id taken from a client, as azureml-inference-server-http has it."""
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+
+
+_STATUS_LINES = {status: _status_line(status) for status in range(100, 1000)}
+
+
+class Request:
+    """One request, complete: the body has been read to its end.
+
+    Attributes:
+        method: For example `b"POST"`.
+        target: Path and query in origin form, as the client wrote it.
+        headers: All headers but trailers.
+        keep_alive: Whether the client wants the connection to go on.
+        modern: HTTP/1.1, so that the client understands chunks.
+    """
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "modern", "target")
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.target = b""
+        self.headers: Headers = []
+        self.body: bytes | bytearray = b""
+        self.keep_alive = True
+        self.modern = True
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header; `name` in lower case."""
+        for found, value in self.headers:
+            if found == name:
+                return value
+        return None
+
+    @property
+    def path(self) -> bytes:
+        """The target without its query."""
+        return self.target.partition(b"?")[0]
+
+    def serialise(self) -> bytes:
+        """The request as one side writes it to a worker."""
+        parts: list[bytes | bytearray] = [self.method, b" ", self.target, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in HOP_BY_HOP:
+                parts += (name, b": ", value, b"\r\n")
+        if self.body or self.method in {b"POST", b"PUT", b"PATCH"}:
+            parts.append(b"content-length: %d\r\n" % len(self.body))
+        parts += (b"\r\n", self.body)
+        return b"".join(parts)
+
+
+def serialise_head(status: int, headers: Headers, extra: bytes) -> list[bytes | bytearray]:
+    """Status line and headers of a response, without the empty line at the end.
+
+    Args:
+        status: The status code.
+        headers: Those of a worker or of ours; hop-by-hop ones and lengths are left out.
+        extra: Whole header lines to add.
+    """
+    parts: list[bytes | bytearray] = [_STATUS_LINES[status]]
+    for name, value in headers:
+        if name not in HOP_BY_HOP:
+            parts += (name, b": ", value, b"\r\n")
+    parts.append(extra)
+    return parts
+
+
+def bodiless(status: int) -> bool:
+    """Whether responses of this status never have a body (RFC 9112, section 6.3)."""
+    return status in {204, 304} or status < 200
+
+
+def message(text: str) -> bytes:
+    """The body of an error, as Azure ML's server writes it."""
+    return json.dumps({"message": text}).encode()
+
+
+def identifying_headers(request: Request) -> Headers:
+    """Request ids for an answer that no worker made, by the rules of azureml-inference-server-http."""
+    given = {name: value for name, value in request.headers if name.endswith(b"request-id")}
+    usable = {name: value for name, value in given.items() if 0 < len(value) <= MAX_REQUEST_ID}
+    own = usable.get(b"x-request-id") or str(uuid.uuid4()).encode()
+    legacy = usable.get(b"x-ms-request-id")
+    client = usable.get(b"x-ms-client-request-id") or legacy
+    headers: Headers = [(b"x-request-id", own), (b"x-ms-request-id", legacy or client or own)]
+    if client:
+        headers.append((b"x-ms-client-request-id", client))
+    return headers

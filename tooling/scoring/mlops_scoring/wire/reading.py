@@ -1,0 +1,192 @@
+"""Reading requests: httptools' strict parser, and the checks that it leaves to us.
+
+llhttp itself refuses what requests are smuggled with: `Content-Length` beside `Transfer-Encoding`, either of them twice,
+signs or lists in a length, folded headers, bare CR or LF, control characters, space before a colon, bad chunk sizes.
+Here are the rest: versions, hosts, other transfer encodings, targets, and every bound on size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from enum import Enum
+
+import httptools
+
+from mlops_scoring.wire.limits import Limits
+from mlops_scoring.wire.messages import Request
+
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+class Stage(Enum):
+    """What the next bytes belong to."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+
+
+class Buffered:
+    """Bytes of bodies held by all connections of a listener."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+class _Refused(Exception):
+    """Stops the parser; what to answer is in `RequestReader.refusal`."""
+
+
+class RequestReader:
+    """Turns one connection's bytes into whole requests.
+
+    Args:
+        limits: Bounds on what is accepted.
+        buffered: Shared count of body bytes; this reader adds, `release` takes away.
+
+    Attributes:
+        requests: Whole requests, in order.
+        refusal: Status and message for the client, once something was wrong; nothing is read after it.
+        stage: What the next bytes belong to.
+        wants_continue: The client waits for `100 Continue` before it sends the body.
+    """
+
+    def __init__(self, limits: Limits, buffered: Buffered) -> None:
+        self.requests: deque[Request] = deque()
+        self.refusal: tuple[int, str] | None = None
+        self.stage = Stage.IDLE
+        self.wants_continue = False
+        self._limits = limits
+        self._buffered = buffered
+        self._parser = httptools.HttpRequestParser(self)
+        self._request = Request()
+        self._head_bytes = 0
+        self._body_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        """Parse; afterwards look at the attributes."""
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.refusal = self.refusal or (501, "This endpoint does not switch protocols.")
+        except httptools.HttpParserError as error:
+            self.refusal = self.refusal or (400, f"Not a valid HTTP/1.1 request: {error}.")
+        except _Refused:
+            pass
+        if self.stage is Stage.HEAD and self._head_bytes > self._limits.head_bytes and self.refusal is None:
+            self.refusal = (431, "The request's headers are too large.")
+
+    def release(self, request: Request) -> None:
+        """A request was answered or dropped: its body is no longer held."""
+        self._buffered.size -= len(request.body)
+        request.body = b""
+
+    def close(self) -> None:
+        """Drop whatever has not been answered."""
+        self.release(self._request)
+        for request in self.requests:
+            self.release(request)
+        self.requests.clear()
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._request = Request()
+        self.stage = Stage.HEAD
+        self.wants_continue = False
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self._request.target += url
+        if len(self._request.target) > self._limits.target_bytes:
+            self._refuse(414, "The request's target is too long.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; or a trailer, which is dropped."""
+        self._body_bytes += len(name) + len(value)
+        if self.stage is Stage.BODY:
+            if self._body_bytes > self._limits.body_bytes:
+                self._refuse(413, "The request's trailers are too large.")
+            return
+        self._request.headers.append((name.lower(), value))
+        if len(self._request.headers) > self._limits.headers or self._body_bytes > self._limits.head_bytes:
+            self._refuse(431, "The request's headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        """Check the head as a whole."""
+        request = self._request
+        request.method = self._parser.get_method()
+        request.keep_alive = self._parser.should_keep_alive()
+        version = self._parser.get_http_version()
+        request.modern = version == "1.1"
+        if version not in {"1.1", "1.0"}:
+            self._refuse(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+        self._check_headers(request)
+        self._check_target(request)
+        self.stage = Stage.BODY
+        self._body_bytes = 0
+
+    def _check_headers(self, request: Request) -> None:
+        hosts = 0
+        for name, value in request.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                if int(value) > self._limits.body_bytes:
+                    self._refuse(413, f"A request's body has at most {self._limits.body_bytes} bytes.")
+            elif name == b"transfer-encoding":
+                if value.lower() != b"chunked" or not request.modern:
+                    self._refuse(501, "The only transfer encoding is 'chunked', in HTTP/1.1.")
+            elif name == b"expect":
+                if value.lower() != b"100-continue":
+                    self._refuse(417, "The only expectation is '100-continue'.")
+                self.wants_continue = request.modern
+        if hosts > 1 or (request.modern and not hosts):
+            self._refuse(400, "A request has exactly one Host header.")
+
+    def _check_target(self, request: Request) -> None:
+        if request.method == b"CONNECT":
+            self._refuse(501, "This endpoint is no proxy.")
+        if request.target.startswith(b"/") or (request.target == b"*" and request.method == b"OPTIONS"):
+            return
+        matched = _ABSOLUTE.match(request.target)
+        if matched is None:
+            self._refuse(400, "The request's target must be a path.")
+            return
+        rest = request.target[matched.end() :]
+        request.target = rest if rest.startswith(b"/") else b"/" + rest
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        request = self._request
+        self.wants_continue = False
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
+            self._refuse(413, f"A request's body has at most {self._limits.body_bytes} bytes.")
+        if self._buffered.size + len(body) > self._limits.buffered_bytes:
+            self._refuse(503, "The requests under way are too large together; try again.")
+        self._buffered.size += len(body)
+        if not request.body:
+            request.body = body
+        elif isinstance(request.body, bytearray):
+            request.body += body
+        else:
+            request.body = bytearray(request.body) + body
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self.wants_continue = False
+        self.stage = Stage.IDLE
+        self._head_bytes = 0
+        self.requests.append(self._request)
+        self._request = Request()
+
+    def _refuse(self, status: int, text: str) -> None:
+        self.refusal = (status, text)
+        raise _Refused

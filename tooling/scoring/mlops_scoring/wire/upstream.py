@@ -1,0 +1,307 @@
+"""The side that workers are on: keep-alive connections to one worker's UNIX socket, each with one request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+import httptools
+
+from mlops_scoring.wire.messages import Headers, Request
+
+_HIGH_WATER = 4 * 1024 * 1024
+_SURELY_ATOMIC = 32 * 1024
+"""A write of so many bytes to an idle UNIX socket is taken whole or not at all."""
+
+
+class Loss(Enum):
+    """How far a request had come when its connection was lost."""
+
+    UNSENT = "the worker had not received any of it"
+    UNANSWERED = "the worker may have begun it, and had not answered"
+    PARTIAL = "the worker had begun to answer"
+
+
+class Reply(Protocol):
+    """Takes what a worker answers; either `whole`, or `begun`, `piece` and `ended`, or `lost` at any point."""
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """The answer, complete."""
+
+    def begun(self, status: int, headers: Headers) -> None:
+        """The head of an answer whose body is still coming."""
+
+    def piece(self, body: bytes) -> None:
+        """A piece of the body."""
+
+    def ended(self) -> None:
+        """The body is complete."""
+
+    def lost(self, loss: Loss) -> None:
+        """There will be no answer, or no more of it."""
+
+
+class Upstream:
+    """One worker as the gateway sees it.
+
+    Attributes:
+        in_flight: Requests that the worker has, those included whose client has given up.
+        overdue: Those of them that have exceeded their time; `run()` cannot be stopped, so they keep their place.
+        accepting: Whether it may get further requests.
+    """
+
+    def __init__(self, name: str, path: str, concurrency: int, on_free: Callable[[Upstream], None]) -> None:
+        self.name = name
+        self.path = path
+        self.in_flight = 0
+        self.overdue = 0
+        self.accepting = True
+        self._concurrency = concurrency
+        self._on_free = on_free
+        self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._calm: asyncio.Future[None] | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether it can take a request now."""
+        return self.accepting and self.in_flight < self._concurrency
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every place is held by a request that has exceeded its time."""
+        return self.overdue >= self._concurrency
+
+    def send(self, request: Request, reply: Reply) -> UpstreamConnection | None:
+        """Hand over a request; `reply` hears the rest.
+
+        Returns:
+            The connection, or None while one is being opened.
+        """
+        self.in_flight += 1
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.send(request, reply):
+                return connection
+        task = asyncio.get_running_loop().create_task(self._open_and_send(request, reply))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return None
+
+    async def _open_and_send(self, request: Request, reply: Reply) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), self.path)
+        except OSError:
+            # Nobody listens: the process has ended, or is about to be found dead.
+            self.accepting = False
+            self.finished(None)
+            reply.lost(Loss.UNSENT)
+            return
+        if not connection.send(request, reply):
+            self.finished(None)
+            reply.lost(Loss.UNSENT)
+
+    def opened(self, connection: UpstreamConnection) -> None:
+        """A connection was made."""
+        self._open.add(connection)
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """A connection has ended."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def finished(self, reusable: UpstreamConnection | None) -> None:
+        """A request has left the worker."""
+        self.in_flight -= 1
+        if reusable is not None:
+            self._idle.append(reusable)
+        if self._calm is not None and not self.in_flight and not self._calm.done():
+            self._calm.set_result(None)
+        self._on_free(self)
+
+    async def drain(self) -> None:
+        """Take no more requests; return when the last one has been answered."""
+        self.accepting = False
+        if self.in_flight:
+            self._calm = asyncio.get_running_loop().create_future()
+            await self._calm
+
+    def close(self) -> None:
+        """End all connections."""
+        self.accepting = False
+        for connection in list(self._open):
+            connection.abort()
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a worker."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport
+        self._reply: Reply | None = None
+        self._sent = 0
+        self._answering = False  # any byte of the response has come
+        self._bodiless_request = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._status = 0
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._head_done = False
+        self._begun = False
+        self._complete = False
+        self._reusable = True
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._upstream.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The worker has closed, or died."""
+        self._upstream.closed(self)
+        if self._reply is None:
+            return
+        if self._answering:
+            loss = Loss.PARTIAL
+        elif isinstance(exc, BrokenPipeError) and self._sent <= _SURELY_ATOMIC:
+            loss = Loss.UNSENT
+        else:
+            loss = Loss.UNANSWERED
+        self._lose(loss)
+
+    def _lose(self, loss: Loss) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            self._upstream.finished(None)
+            reply.lost(loss)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; pass on what came."""
+        reply = self._reply
+        if reply is None:
+            self._transport.abort()  # bytes that nobody asked for: the two sides would disagree about what is next
+            return
+        self._answering = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._transport.abort()
+            self._lose(Loss.PARTIAL)
+            return
+        if self._complete:
+            self._finish(reply)
+        elif self._head_done:
+            self._flush(reply)
+
+    def _flush(self, reply: Reply) -> None:
+        if not self._begun:
+            self._begun = True
+            reply.begun(self._status, self._headers)
+        pieces, self._body = self._body, []
+        for piece in pieces:
+            reply.piece(piece)
+
+    def _finish(self, reply: Reply) -> None:
+        status, headers, body, begun = self._status, self._headers, self._body, self._begun
+        self._reply = None
+        # An answer that came before the request was written whole leaves bytes behind.
+        reusable = self._reusable and not self._transport.get_write_buffer_size()
+        self._reset()
+        if reusable and self._upstream.accepting:
+            self._upstream.finished(self)
+        else:
+            self._transport.close()
+            self._upstream.finished(None)
+        if begun:
+            for piece in body:
+                reply.piece(piece)
+            reply.ended()
+        else:
+            reply.whole(status, headers, body[0] if len(body) == 1 else b"".join(body))
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """The first byte of a response."""
+        if self._complete:
+            self._reusable = False  # a second response that nobody asked for
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; trailers are dropped."""
+        if not self._head_done and not self._complete:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        if self._complete:
+            return
+        self._status = self._parser.get_status_code()
+        self._head_done = True
+        self._reusable = self._parser.should_keep_alive()
+        if self._bodiless_request:
+            # The parser cannot be told that no body follows the length, so it is not used again.
+            self._complete = True
+            self._reusable = False
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if not self._complete:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The response is complete, or was an interim one."""
+        if self._complete:
+            return
+        if self._status < 200:
+            self._reset()
+        else:
+            self._complete = True
+
+    # What the upstream and the exchange call
+
+    def send(self, request: Request, reply: Reply) -> bool:
+        """Write a request.
+
+        Returns:
+            False when the connection was found closed before any byte was written.
+        """
+        transport = self._transport
+        if transport.is_closing():
+            return False
+        self._answering = False
+        self._bodiless_request = request.method == b"HEAD"
+        data = request.serialise()
+        self._sent = len(data)
+        transport.write(data)
+        if transport.is_closing():
+            return False
+        self._reply = reply
+        return True
+
+    def pause(self) -> None:
+        """Stop reading the answer for a while."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading the answer."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()

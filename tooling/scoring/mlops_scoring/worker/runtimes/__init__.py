@@ -1,0 +1,53 @@
+"""How a model becomes a scorer: an entry script, or a runtime that needs none.
+
+Each runtime's packages belong to the user's environment and are imported only here, when the runtime is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+from mlops_scoring import pickles
+from mlops_scoring.configuration import Deployment
+from mlops_scoring.worker.scoring import Scorer, StartFailed
+
+
+def load(deployment: Deployment) -> Scorer:
+    """Load the deployment's model.
+
+    Raises:
+        StartFailed: It cannot be served; a file holds a pickle that the policy does not allow, for example.
+        BaseException: Whatever the model's own code raises.
+    """
+    _refuse_pickles(deployment)
+    directory = Path(deployment.model_directory or "")
+    match deployment.runtime:
+        case "script":
+            from mlops_scoring.worker.entry_script import load_script
+
+            return load_script(deployment.code_directory or "", deployment.scoring_script or "")
+        case "onnx":
+            from mlops_scoring.worker.runtimes.onnx import load_onnx
+
+            return load_onnx(directory, deployment.request_settings.max_concurrent_requests_per_instance)
+        case "sklearn":
+            from mlops_scoring.worker.runtimes.sklearn import load_sklearn
+
+            return load_sklearn(directory, deployment.pickle_policy)
+        case "mlflow":
+            from mlops_scoring.worker.runtimes.mlflow import load_mlflow
+
+            return load_mlflow(directory)
+        case _:
+            assert_never(deployment.runtime)
+
+
+def _refuse_pickles(deployment: Deployment) -> None:
+    if deployment.model_directory is None:
+        return
+    for path in sorted(Path(deployment.model_directory).rglob("*")):
+        if path.is_file() and pickles.may_hold_pickle(path):
+            problems = pickles.scan(path, deployment.pickle_policy)
+            if problems:
+                raise StartFailed(f"{path.name} is refused: {'; '.join(problems)}")
