@@ -8,22 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from mlops.resource import JSON, Address, FieldRule, Observed, Resource, Stamp
+from mlops.resource import JSON, Address, FieldRule, Observed, Resource, Stamp, TrafficSupport
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-
-class TrafficSupport(StrEnum):
-    """What a compute can do with an endpoint's traffic."""
-
-    WEIGHTED = "weighted"
-    FLEET = "fleet"
-    NONE = "none"
 
 
 class Blobs(Protocol):

@@ -86,6 +86,14 @@ class Address:
         return self.name.rpartition("@")[2] if self.kind is Kind.ENDPOINT and "@" in self.name else None
 
 
+class TrafficSupport(StrEnum):
+    """What a compute can do with an endpoint's traffic."""
+
+    WEIGHTED = "weighted"
+    FLEET = "fleet"
+    NONE = "none"
+
+
 class FieldEffect(StrEnum):
     """What a difference in one field does to the live object, in increasing severity."""
 

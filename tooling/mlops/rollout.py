@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlops.diff import owned, rule_for, same
-from mlops.driver import TrafficSupport
-from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, digest
+from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, TrafficSupport, digest
+from mlops.rules import owned, rule_for, same
 
 DECLARED_NAME = "deployment"
 """The key under which a live deployment keeps the name that it was declared with."""

@@ -4,8 +4,7 @@ A failure skips what depends on it and nothing more; every change ends as a `Res
 checking and returning; drivers only put and delete.
 """
 
-from mlops.apply.clock import Clock, SystemClock
 from mlops.apply.result import Outcome, Progress, Result
 from mlops.apply.walk import Execution, apply_sections
 
-__all__ = ["Clock", "Execution", "Outcome", "Progress", "Result", "SystemClock", "apply_sections"]
+__all__ = ["Execution", "Outcome", "Progress", "Result", "apply_sections"]

@@ -151,7 +151,7 @@ def soak(watch: Watch, soaking: Soak, observed: Observed) -> None:
         Unhealthy: It went bad, or too few requests came before the deadline.
         Interrupted: The user asked to stop.
     """
-    started = watch.clock.monotonic()
+    started = watch.clock.uptime()
     known = soaking.judge(observed)
     if known and soaking.seconds <= 0:
         return
@@ -161,7 +161,7 @@ def soak(watch: Watch, soaking: Soak, observed: Observed) -> None:
             raise Unhealthy("went bad while soaking: it is gone", None)
         observed = now
         known = soaking.judge(observed)
-        if known and watch.clock.monotonic() - started >= soaking.seconds:
+        if known and watch.clock.uptime() - started >= soaking.seconds:
             return
     if not known:
         came, needed = soaking.rate(observed).requests, soaking.checks.min_requests

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mlops.apply.clock import Clock
+from mlops.clock import Clock
 from mlops.driver import Driver
 from mlops.errors import Diagnostic, Interrupted
 from mlops.resource import Address, HealthState, Kind, Observed
@@ -32,13 +32,13 @@ class Watch:
         return next((o for o in self.driver.observe(frozenset({self.address})) if o.address == self.address), None)
 
     def pauses(self, deadline: float) -> Iterator[float]:
-        """Wait between looks, ever longer up to a second, until the deadline in monotonic seconds.
+        """Wait between looks, ever longer up to a second, until the deadline in seconds of the clock's uptime.
 
         Raises:
             Interrupted: The user asked to stop.
         """
         pause = _FIRST_PAUSE
-        while (left := deadline - self.clock.monotonic()) > 0:
+        while (left := deadline - self.clock.uptime()) > 0:
             if self.clock.wait(self.stop, min(pause, left)):
                 raise Interrupted(Diagnostic("Stopped on request", f"{self.address} was still changing."))
             yield left
@@ -69,7 +69,7 @@ def wait_healthy(watch: Watch, timeout: float, expects: Callable[[Observed], boo
         Unhealthy: It failed, or was not healthy in time.
         Interrupted: The user asked to stop.
     """
-    deadline = watch.clock.monotonic() + timeout
+    deadline = watch.clock.uptime() + timeout
     observed = watch.look()
     if observed is not None and _settled(observed, expects):
         return observed

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from mlops.apply.checks import HOLD, Soak, score_sample, soak
-from mlops.apply.clock import Clock
 from mlops.apply.health import TIMEOUTS, Unhealthy, Watch, wait_healthy
 from mlops.apply.result import Outcome, Progress, Result
-from mlops.diff import carry_over, owned, same
+from mlops.clock import Clock
 from mlops.driver import Blobs, Driver, Serving
 from mlops.errors import Diagnostic, Interrupted, Locked, MlopsError
 from mlops.plan.change import Action, Change
 from mlops.resource import Address, Kind, Observed, Recorder, Resource, Spec, Stamp
 from mlops.rollout import Step, declared_name, traffic_of
+from mlops.rules import carry_over, owned, same
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _check(site: Site, change: Change, step: Step, observed: Observed) -> float 
         soak(watch, Soak(step, left, {}, 0.0), observed)
         return None
     if step.soak > HOLD:
-        return site.clock.now() + step.soak
+        return site.clock.time() + step.soak
     soak(watch, Soak(step, checks, observed.traffic, step.soak), observed)
     return None
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mlops.driver import Answer, Scope, TrafficSupport
+from mlops.driver import Answer, Scope
 from mlops.errors import Diagnostic, TargetError
 from mlops.resource import (
     Address,
@@ -32,6 +32,7 @@ from mlops.resource import (
     Spec,
     Stamp,
     Traffic,
+    TrafficSupport,
 )
 
 Fault = Callable[[str, Address], None]

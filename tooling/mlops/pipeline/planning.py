@@ -163,7 +163,7 @@ def _section(
         retry=selection.retry,
         in_use=in_use or {},
         present=present or {},
-        now=workspace.clock.now(),
+        now=workspace.clock.time(),
     )
     return plan_section(wanted, view.drivers)
 

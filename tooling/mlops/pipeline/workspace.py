@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mlops import __version__, drivers
-from mlops.apply.clock import Clock, SystemClock
+from mlops.clock import Clock, SystemClock
 from mlops.driver import Blobs, Driver, Scope
 from mlops.errors import Diagnostic, InvalidRepository, NotFound, did_you_mean
 from mlops.git import GitRepository, Revision

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mlops.diff import owned, same
 from mlops.plan.change import ABSENT
 from mlops.plan.wanted import Wanted
 from mlops.resource import STAMP_FORMAT, Address, FieldRule, Kind, Observed, Resource, digest
 from mlops.rollout import to_live
+from mlops.rules import owned, same
 
 
 def basis_of(live: Observed | None, rules: Sequence[FieldRule]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlops.driver import TrafficSupport
 from mlops.plan.baseline import Baseline
-from mlops.resource import Address, FieldRule, Observed, Resource
+from mlops.resource import Address, FieldRule, Observed, Resource, TrafficSupport
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.diff import rule_for, same
 from mlops.drivers.local.ports import HOST
 from mlops.drivers.local.rules import RULES
 from mlops.errors import Diagnostic, TargetError
 from mlops.resource import JSON, FieldEffect, Spec, Stamp, canonical
+from mlops.rules import rule_for, same
 
 FORMAT = 1
 """Version of the supervisor's configuration document."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mlops.driver import Answer, Blobs, Scope, TrafficSupport
+from mlops.driver import Answer, Blobs, Scope
 from mlops.drivers.local import admin, process
 from mlops.drivers.local.configuration import Document, Sources, Target, make_document, mapping
 from mlops.drivers.local.folders import Folders, exclusive, remove
@@ -17,7 +17,7 @@ from mlops.drivers.local.ports import DEFAULT_PORTS, parse_ports
 from mlops.drivers.local.rules import REFUSED, RULES
 from mlops.drivers.local.status import address_of, stamp_of, to_observed, to_silent
 from mlops.errors import Diagnostic, NotFound, TargetError
-from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp
+from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp, TrafficSupport
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -57,7 +57,7 @@ class LocalDriver:
     def observe(self, only: frozenset[Address] | None = None) -> Iterable[Observed]:
         """Every endpoint whose supervisor lives; one listing, and one question to each, all at once.
 
-        Folders with our place but not our files, and endpoints of another project or stage, are given without a stamp.
+        A folder in our place that holds other files is given without a stamp.
         """
         found = names(self._folders)
         if only is not None:
@@ -78,14 +78,9 @@ class LocalDriver:
             elif name in said:
                 answer = said[name]
                 if answer is None:
-                    yield self._ours(to_silent(home, self._scope.name, _read(home)))
+                    yield to_silent(home, self._scope.name, _read(home))
                 else:
-                    yield self._ours(to_observed(home, self._scope.name, answer))
-
-    def _ours(self, observed: Observed) -> Observed:
-        if observed.stamp is None or self._is_ours(observed.stamp):
-            return observed
-        return Observed(observed.address, observed.spec, None, observed.outputs, observed.health, observed.traffic)
+                    yield to_observed(home, self._scope.name, answer)
 
     def _is_ours(self, stamp: Stamp) -> bool:
         return stamp.project == self._scope.project and stamp.stage == self._scope.stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from mlops.driver import Blobs
 from mlops.drivers.local.configuration import Sources, mapping, runtime
@@ -57,7 +58,9 @@ def take_in(blobs: Blobs, root: Path, artifacts: Sequence[Artifact], wanted: set
     """
     for artifact in artifacts:
         if artifact.sha256 in wanted and not blobs.has(artifact.sha256):
-            source = artifact.source.removeprefix("file://")
+            source = artifact.source
+            if source.startswith("file://"):
+                source = unquote(source.removeprefix("file://"))
             if "://" not in source:
                 blobs.add(root / source, artifact.sha256)
 

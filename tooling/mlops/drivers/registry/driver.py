@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import unquote
 
-from mlops.driver import Scope, TrafficSupport
+from mlops.driver import Scope
 from mlops.drivers.registry.blobs import FileBlobs
 from mlops.drivers.registry.failures import (
     absent_artifact,
@@ -34,6 +34,7 @@ from mlops.resource import (
     Resource,
     Spec,
     Stamp,
+    TrafficSupport,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class RegistryDriver:
     )
     traffic: ClassVar[TrafficSupport] = TrafficSupport.NONE
     refused: ClassVar[Mapping[str, str]] = {}
+    is_local: ClassVar[bool] = True
 
     def __init__(self, scope: Scope) -> None:
         """Open nothing yet.
