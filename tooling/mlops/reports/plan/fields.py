@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlops.diff import same
 from mlops.reports.values import value_text
 from mlops.resource import UNSET, FieldChange, FieldEffect
+from mlops.rules import same
 
 
 @dataclass(frozen=True, slots=True)

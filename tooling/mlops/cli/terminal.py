@@ -1,0 +1,107 @@
+"""The two streams that a user has: what goes where, in which format, and whether in colour."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import IO
+
+from mlops.errors import Diagnostic, Exit
+from mlops.reports.diagnostics import render_diagnostics, render_diagnostics_json
+from mlops.reports.palette import Palette
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+@dataclass(slots=True)
+class Terminal:
+    """Where a command writes to.
+
+    Attributes:
+        out: Takes the result.
+        err: Takes all else.
+        colour: False where the user wants none; a terminal and NO_COLOR (no-color.org) decide otherwise.
+        quiet: Say nothing but the result, warnings and errors.
+        format: Of the result; errors follow it as far as JSON.
+    """
+
+    out: IO[str]
+    err: IO[str]
+    colour: bool = True
+    quiet: bool = False
+    format: Format = Format.TEXT
+
+    @property
+    def palette(self) -> Palette:
+        """Colours of the result."""
+        return Palette(self.coloured(self.out))
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is somebody to ask."""
+        return sys.stdin is not None and sys.stdin.isatty() and self.err.isatty()
+
+    def coloured(self, stream: IO[str]) -> bool:
+        """Whether a stream takes colour."""
+        wanted = self.colour and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return wanted and stream.isatty()
+
+    def result(self, text: str) -> None:
+        """Write the result."""
+        _write(self.out, text)
+
+    def say(self, text: str) -> None:
+        """Tell what happens, on one line or several."""
+        if self.quiet:
+            return
+        if self.format is Format.JSON:
+            text = json.dumps({"level": "info", "text": text.rstrip("\n")})
+        _write(self.err, text if text.endswith("\n") else f"{text}\n")
+
+    def warn(self, *problems: Diagnostic) -> None:
+        """Warn; the command goes on."""
+        self._problems(problems, "warning", None)
+
+    def error(self, problems: Sequence[Diagnostic], code: Exit) -> None:
+        """Tell why the command fails."""
+        self._problems(problems, "error", code)
+
+    def _problems(self, problems: Sequence[Diagnostic], level: str, code: Exit | None) -> None:
+        if not problems:
+            return
+        if self.format is Format.JSON:
+            _write(self.err, render_diagnostics_json(problems, level=level, code=code))
+        else:
+            palette = Palette(self.coloured(self.err))
+            _write(self.err, render_diagnostics(problems, level=level, palette=palette))
+
+
+def _write(stream: IO[str], text: str) -> None:
+    """Write and flush; a reader that went away, as `head` does, ends the output and not the command."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+def open_terminal() -> Terminal:
+    """The process's own streams; what their encoding cannot say is escaped instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    return Terminal(sys.stdout, sys.stderr)

@@ -1,0 +1,43 @@
+"""The effective declaration of an object, with the file and line of every value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlops.errors import Location
+from mlops.reports.document import document
+from mlops.reports.escape import plain
+from mlops.reports.palette import PLAIN, Palette, Tone
+from mlops.reports.values import value_text
+from mlops.resource import JSON, Address
+
+Value = tuple[str, JSON, Location]
+"""Dotted path, value, and where it is written."""
+
+_LONG = 200
+
+
+def render_effective(address: Address, values: Sequence[Value], palette: Palette = PLAIN) -> str:
+    """One line a value: path, value, and the place that decides it."""
+    rows = [(plain(path), value_text(value, _LONG), plain(str(where))) for path, value, where in values]
+    left = [f"{path}: {value}" for path, value, _where in rows]
+    width = min(max(map(len, left), default=0), 72)
+    lines = [palette.paint(Tone.STRONG, plain(str(address)))]
+    for text, (_path, _value, where) in zip(left, rows, strict=True):
+        lines.append(f"  {text.ljust(width)}  {palette.paint(Tone.QUIET, where)}")
+    return "\n".join(lines) + "\n"
+
+
+def render_effective_json(address: Address, values: Sequence[Value]) -> str:
+    """Every value with its place."""
+    written: list[JSON] = [
+        {
+            "path": path,
+            "value": value,
+            "file": where.file,
+            "line": where.line or None,
+            "column": where.column or None,
+        }
+        for path, value, where in values
+    ]
+    return document("effective", {"address": str(address), "values": written})
