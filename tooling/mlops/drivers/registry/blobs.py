@@ -9,23 +9,20 @@ writer sweeps it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import hashlib
 import os
 import re
 import secrets
-import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from mlops.drivers.registry.copying import copy, hash_file
 from mlops.drivers.registry.durable import make_directory, sync_directories, sync_directory, sync_files
 from mlops.drivers.registry.failures import absent, damaged, disk_failed, not_as_declared
 
-_CHUNK = 1 << 20
 _BATCH = 256
 """Files that are open at once while many are added; far below the usual limit of 1,024."""
 
@@ -41,7 +38,7 @@ class _Incoming:
 
     descriptor: int
     path: Path
-    sha256: str
+    sha256: str = ""
     named: bool = False
 
 
@@ -107,8 +104,20 @@ class FileBlobs:
             TargetError: As `add`; of those in the same batch none is kept then.
         """
         missing = iter({sha256: source for source, sha256 in items}.items())
-        while batch := list(islice(missing, _BATCH)):
+        while batch := [(sha256, source) for sha256, source in islice(missing, _BATCH)]:
             self._add_batch(batch)
+
+    def take(self, sources: Iterable[Path]) -> list[str]:
+        """Take in files whose digests nobody knows yet, reading each once; return the digests.
+
+        Raises:
+            TargetError: One cannot be read, or written; of those in the same batch none is kept then.
+        """
+        digests: list[str] = []
+        rest = iter(sources)
+        while batch := [(None, source) for source in islice(rest, _BATCH)]:
+            digests.extend(self._add_batch(batch))
+        return digests
 
     def present(self) -> frozenset[str]:
         """The digests of everything that is here, by one listing a folder."""
@@ -175,12 +184,13 @@ class FileBlobs:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
-    def _add_batch(self, batch: list[tuple[str, Path]]) -> None:
+    def _add_batch(self, batch: Sequence[tuple[str | None, Path]]) -> list[str]:
+        """Copy, synchronise and name some files; return their digests."""
         incoming: list[_Incoming] = []
         try:
             self._prepare()
-            for sha256, source in batch:
-                self._receive(source, sha256, incoming)
+            for declared, source in batch:
+                self._receive(source, declared, incoming)
             sync_files([file.descriptor for file in incoming])
             sync_directories([self._name(file) for file in incoming])
         except OSError as error:
@@ -190,6 +200,7 @@ class FileBlobs:
                 os.close(file.descriptor)
                 if not file.named:
                     file.path.unlink(missing_ok=True)
+        return [file.sha256 for file in incoming]
 
     def _prepare(self) -> None:
         if self._swept:
@@ -203,13 +214,14 @@ class FileBlobs:
         self.sweep()
         self._swept = True
 
-    def _receive(self, source: Path, sha256: str, incoming: list[_Incoming]) -> None:
+    def _receive(self, source: Path, declared: str | None, incoming: list[_Incoming]) -> None:
         """Copy and hash in one pass, in constant memory."""
         descriptor, path = self._open_incoming()
-        incoming.append(_Incoming(descriptor, path, sha256))
-        found = _copy(source, descriptor)
-        if found != sha256:
-            raise not_as_declared(source, sha256, found)
+        file = _Incoming(descriptor, path)
+        incoming.append(file)
+        file.sha256 = copy(source, descriptor)
+        if declared is not None and declared != file.sha256:
+            raise not_as_declared(source, declared, file.sha256)
 
     def _open_incoming(self) -> tuple[int, Path]:
         while True:
@@ -230,47 +242,6 @@ class FileBlobs:
             file.path.rename(target)
         file.named = True
         return target.parent
-
-
-def hash_file(path: Path) -> str:
-    """Sha256 of a file's bytes, in constant memory.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb", buffering=0) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _copy(source: Path, target: int) -> str:
-    """Copy a file, or a directory as a tar, to an open file; return the digest of what was written."""
-    try:
-        opened = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise disk_failed(error, source) from error
-    try:
-        status = os.fstat(opened)
-        if stat.S_ISDIR(status.st_mode):
-            from mlops.archive import write  # noqa: PLC0415 - registering models does not need it
-
-            with open(target, "wb", closefd=False) as stream:
-                return write(source, stream)
-        if not stat.S_ISREG(status.st_mode):
-            raise disk_failed(OSError(errno.EINVAL, "It is neither a file nor a folder"), source)
-        return _copy_bytes(opened, target, min(status.st_size + 1, _CHUNK))
-    finally:
-        os.close(opened)
-
-
-def _copy_bytes(source: int, target: int, size: int) -> str:
-    hasher = hashlib.sha256()
-    buffer = memoryview(bytearray(size))
-    while count := os.readv(source, [buffer]):
-        chunk = buffer[:count]
-        hasher.update(chunk)
-        while chunk:
-            chunk = chunk[os.write(target, chunk) :]
-    return hasher.hexdigest()
 
 
 def _identity(path: Path) -> str:

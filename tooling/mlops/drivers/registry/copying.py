@@ -1,0 +1,59 @@
+"""Files read once: copied and hashed in the same pass, in constant memory."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from mlops.drivers.registry.failures import disk_failed
+
+_CHUNK = 1 << 20
+
+
+def hash_file(path: Path) -> str:
+    """Sha256 of a file's bytes, in constant memory.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy(source: Path, target: int) -> str:
+    """Copy a file, or a directory as a tar, to an open file; return the digest of what was written.
+
+    Raises:
+        TargetError: The source is not there, a link, or neither a file nor a folder.
+        OSError: It cannot be read, or the target cannot be written.
+    """
+    try:
+        opened = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise disk_failed(error, source) from error
+    try:
+        status = os.fstat(opened)
+        if stat.S_ISDIR(status.st_mode):
+            from mlops.archive import write  # noqa: PLC0415 - registering models does not need it
+
+            with open(target, "wb", closefd=False) as stream:
+                return write(source, stream)
+        if not stat.S_ISREG(status.st_mode):
+            raise disk_failed(OSError(errno.EINVAL, "It is neither a file nor a folder"), source)
+        return _copy_bytes(opened, target, min(status.st_size + 1, _CHUNK))
+    finally:
+        os.close(opened)
+
+
+def _copy_bytes(source: int, target: int, size: int) -> str:
+    hasher = hashlib.sha256()
+    buffer = memoryview(bytearray(size))
+    while count := os.readv(source, [buffer]):
+        chunk = buffer[:count]
+        hasher.update(chunk)
+        while chunk:
+            chunk = chunk[os.write(target, chunk) :]
+    return hasher.hexdigest()
