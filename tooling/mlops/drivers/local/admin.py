@@ -45,19 +45,28 @@ def statuses(homes: Sequence[Home]) -> dict[str, Mapping[str, JSON] | None]:
     with selectors.DefaultSelector() as selector:
         for home in homes:
             try:
-                connection = _connect(home, PATIENCE)
-                connection.sendall(_STATUS)
+                connection = _ask(home)
             except TimeoutError:
                 answers[home.name] = None
             except OSError:
                 continue
             else:
                 answers[home.name] = None
-                connection.setblocking(False)
                 selector.register(connection, selectors.EVENT_READ, _Call(home, connection))
         for call in _finished(selector):
             answers[call.home.name] = _parse(bytes(call.received))
     return answers
+
+
+def _ask(home: Home) -> socket.socket:
+    connection = _connect(home, PATIENCE)
+    try:
+        connection.sendall(_STATUS)
+        connection.setblocking(False)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _finished(selector: selectors.BaseSelector) -> Sequence[_Call]:
