@@ -21,6 +21,7 @@ class InvalidDocument(ValueError):
     """
 
     def __init__(self, problems: Collection[str]) -> None:
+        """Keep the problems in the order given."""
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
 
@@ -62,15 +63,19 @@ class Fields:
         value: The value that should be an object.
         where: Its path, for messages; empty for the document itself.
         problems: Where problems are put. Readers return a harmless value after a problem, so that reading goes on.
+
+    Attributes:
+        values: The raw object; empty where the value is none.
     """
 
     def __init__(self, value: object, where: str, problems: list[str]) -> None:
+        """Look at a value; that it is no object is the first problem."""
         self.where = where
         self.problems = problems
         self._asked: set[str] = set()
-        self._values: Mapping[str, object] = {}
+        self.values: Mapping[str, object] = {}
         if isinstance(value, dict):
-            self._values = value
+            self.values = value
         else:
             self.problem("", "must be an object")
 
@@ -85,7 +90,7 @@ class Fields:
     def get(self, name: str, default: object = MISSING) -> object:
         """The raw value of a field; its absence is a problem unless there is a default."""
         self._asked.add(name)
-        value = self._values.get(name, default)
+        value = self.values.get(name, default)
         if value is MISSING:
             self.problem(name, "is missing")
             return None
@@ -95,7 +100,7 @@ class Fields:
         """A string that is not empty, one of `choices` where given."""
         value = self.get(name, default)
         if not isinstance(value, str) or not value or "\0" in value:
-            if name in self._values:
+            if name in self.values:
                 self.problem(name, "must be a string that is not empty")
             return ""
         if choices and value not in choices:
@@ -110,7 +115,7 @@ class Fields:
         """A whole number from `least` to `most`."""
         value = self.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int):
-            if name in self._values:
+            if name in self.values:
                 self.problem(name, "must be a whole number")
             return least
         if not least <= value <= most:
@@ -122,7 +127,7 @@ class Fields:
         """A finite number of at least `least`."""
         value = self.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            if name in self._values:
+            if name in self.values:
                 self.problem(name, "must be a number")
             return least
         if value < least:
@@ -133,12 +138,12 @@ class Fields:
     def below(self, name: str, default: object = MISSING) -> Fields:
         """An object, to be read in turn."""
         value = self.get(name, default)
-        known = value if value is not None or name in self._values else {}
+        known = value if value is not None or name in self.values else {}
         return Fields(known, self.path(name), self.problems)
 
     def mapping(self, name: str, default: object = MISSING) -> Mapping[str, object]:
         """An object whose names are free; its values are the caller's to check."""
-        return self.below(name, default)._values
+        return self.below(name, default).values
 
     def texts(self, name: str, default: object = MISSING) -> Mapping[str, str]:
         """An object of strings."""
@@ -154,12 +159,12 @@ class Fields:
         """A list of strings."""
         value = self.get(name, default)
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            if name in self._values:
+            if name in self.values:
                 self.problem(name, "must be a list of strings")
             return ()
         return tuple(value)
 
     def finish(self) -> None:
         """Refuse the fields that nobody asked for."""
-        for name in sorted(set(self._values) - self._asked):
+        for name in sorted(set(self.values) - self._asked):
             self.problem(name, "is not a field here; a newer version may know it")

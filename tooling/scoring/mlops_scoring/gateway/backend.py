@@ -32,6 +32,7 @@ class Counters:
     __slots__ = ("errors", "requests")
 
     def __init__(self) -> None:
+        """Begin at nothing."""
         self.requests = 0
         self.errors = 0
 
@@ -47,6 +48,7 @@ class Backend:
     """
 
     def __init__(self, name: str, settings: RequestSettings, counters: Counters) -> None:
+        """Begin without workers."""
         self.name = name
         self.header = (b"azureml-model-deployment", name.encode())
         self.settings = settings

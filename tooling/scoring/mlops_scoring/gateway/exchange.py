@@ -57,6 +57,7 @@ class ProxyExchange:
     def __init__(
         self, gateway: Gateway, request: Request, client: ServerConnection, pinned: str | None, *, counted: bool
     ) -> None:
+        """Know both ends; nothing is sent yet."""
         self._gateway = gateway
         self._request = request
         self._client = client

@@ -26,6 +26,7 @@ class Gateway:
     """
 
     def __init__(self) -> None:
+        """Begin without deployments."""
         self.draining = False
         self._backends: dict[str, Backend] = {}
         self._counters: dict[str, Counters] = {}

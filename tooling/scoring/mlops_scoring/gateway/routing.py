@@ -47,6 +47,7 @@ class Route:
     def __init__(
         self, traffic: Mapping[str, int], aliases: Mapping[str, str], backend: Callable[[str], Backend | None]
     ) -> None:
+        """Lay out the cycle of weights."""
         self.traffic = dict(traffic)
         self.aliases = dict(aliases)
         self._backend = backend

@@ -1,7 +1,7 @@
 """The pickle machine, in pure Python, with the arrays that joblib writes between the opcodes.
 
-joblib pickles an array as a small `NumpyArrayWrapper` object and puts the raw bytes right behind it in the stream, where
-no opcode walker expects them. The machine asks each wrapper that has been built to read its bytes.
+joblib pickles an array as a small `NumpyArrayWrapper` object and puts the raw bytes right behind it in the stream,
+where no opcode walker expects them. The machine asks each wrapper that has been built to read its bytes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Bounded:
     """A file that refuses to be read beyond its end, so that a length in the stream cannot make us allocate."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        """Find out where the file ends."""
         self._file = file
         place = file.tell()
         self._end = file.seek(0, 2)
@@ -76,6 +77,7 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(Pure.dispatch)
 
     def __init__(self, source: Bounded) -> None:
+        """Stand at the beginning of the stream."""
         super().__init__(source)
         self.source = source
 

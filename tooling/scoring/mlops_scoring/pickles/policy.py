@@ -26,9 +26,9 @@ CONTAINERS = frozenset(
         *(
             f"{module}.{name}"
             for module in ("builtins", "__builtin__")
-            for name in ("set", "frozenset", "complex", "bytearray", "range", "slice", "object", "bytes", "list", "dict")
+            for name in ("set", "frozenset", "complex", "bytearray", "range", "slice", "object", "bytes")
         ),
-        *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "tuple")),
+        *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "tuple", "list", "dict")),
         "copyreg._reconstructor",
         "copy_reg._reconstructor",
         "_codecs.encode",

@@ -12,7 +12,7 @@ import struct
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from mlops_scoring.pickles.formats import MAX_EXPANDED, Format, Unreadable, detect, open_expanded
 from mlops_scoring.pickles.machine import Bounded, InlineArray, Machine, read_padding
@@ -22,6 +22,7 @@ _MALFORMED: tuple[type[Exception], ...] = (
     *(pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError),
     *(OverflowError, struct.error, RecursionError, MemoryError, SyntaxError),
 )
+_NOT_READ: tuple[type[Exception], ...] = (*_MALFORMED, Unreadable, zipfile.BadZipFile, OSError)
 _TYPE_CODE = re.compile(r"[<>=|]?([biufcmMSUVO])(\d*)")
 _HEADER = 128 * 1024
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
@@ -34,7 +35,7 @@ class _StandIn:
     arguments: tuple[object, ...] = ()
     state: object = None
 
-    def __new__(cls, *arguments: object, **named: object) -> _StandIn:
+    def __new__(cls, *arguments: object, **named: object) -> Self:
         del named
         made = super().__new__(cls)
         made.arguments = arguments
@@ -158,7 +159,7 @@ def scan(path: str | Path, policy: Policy) -> list[str]:
         if found is Format.UNKNOWN:
             return ["its format is not known"]
         names = _names(path, found)
-    except (*_MALFORMED, Unreadable, zipfile.BadZipFile, OSError) as error:
+    except _NOT_READ as error:
         return [f"it cannot be read as what it seems to be ({type(error).__name__}: {error}), so it is not loaded"]
     problems = []
     needed = _policy_format(found, path, names)
@@ -177,7 +178,7 @@ def needed_classes(path: str | Path) -> list[str]:
     path = Path(path)
     try:
         return sorted((_names(path, detect(path)) or set()) - CONTAINERS)
-    except (*_MALFORMED, Unreadable, zipfile.BadZipFile, OSError) as error:
+    except _NOT_READ as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from None
 
 

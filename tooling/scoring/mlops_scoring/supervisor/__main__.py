@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import importlib.util
 import logging
@@ -46,6 +47,7 @@ class CannotServe(Exception):
     """
 
     def __init__(self, reason: str, code: int) -> None:
+        """Keep the reason, one line, and the code."""
         super().__init__(reason)
         self.code = code
 
@@ -92,6 +94,7 @@ class Supervisor:
     """Wires the parts of one endpoint together, and takes them apart in order."""
 
     def __init__(self, directory: Directory, admin: str) -> None:
+        """Open the logs; nothing listens yet."""
         self._directory = directory
         self._admin = admin
         self._logs = LogFiles(directory.logs)
@@ -122,8 +125,7 @@ class Supervisor:
         await self._stopped.wait()
         admin_server.close()
         await toolkit.drain(2)
-        Path(self._admin).unlink(missing_ok=True)
-        self._directory.supervisor.unlink(missing_ok=True)
+        self._directory.remove_supervisor(self._admin)
         _log.info("stopped")
         self._logs.close()
 
@@ -140,13 +142,13 @@ class Supervisor:
         if len(os.fsencode(self._admin)) > _SUN_PATH:
             reason = f"the path of the admin socket has more than {_SUN_PATH} bytes: {self._admin}"
             raise CannotServe(reason, NO_ADMIN_SOCKET)
-        path = Path(self._admin)
         previous = os.umask(0o177)  # there must be no moment at which others can connect
         try:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._admin)  # noqa: PTH108 - a string, for create_unix_server takes one too
             return await asyncio.get_running_loop().create_unix_server(toolkit, self._admin)
         except OSError as error:
-            raise CannotServe(f"the admin socket {path} cannot be made: {error}", NO_ADMIN_SOCKET) from None
+            raise CannotServe(f"the admin socket {self._admin} cannot be made: {error}", NO_ADMIN_SOCKET) from None
         finally:
             os.umask(previous)
 

@@ -37,6 +37,7 @@ class AdminInterface:
     def __init__(
         self, endpoint: Endpoint, gateway: Gateway, directory: Directory, shut_down: Callable[[], Awaitable[None]]
     ) -> None:
+        """Know the parts that it speaks for."""
         self._endpoint = endpoint
         self._gateway = gateway
         self._directory = directory

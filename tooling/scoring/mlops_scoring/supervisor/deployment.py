@@ -36,7 +36,7 @@ class LiveDeployment:
         changed: Called when a worker has become ready.
     """
 
-    def __init__(  # noqa: PLR0913 - six parts of one place, wired once
+    def __init__(
         self,
         deployment: Deployment,
         backend: Backend,
@@ -45,6 +45,7 @@ class LiveDeployment:
         logs: LogFiles,
         changed: Callable[[], None],
     ) -> None:
+        """Start the workers."""
         self.deployment = deployment
         self.backend = backend
         self.tail = Tail()

@@ -26,6 +26,7 @@ class Directory:
     """
 
     def __init__(self, root: Path) -> None:
+        """Name the paths; nothing is made yet."""
         self.root = root
         self.configuration = root / "configuration.json"
         self.supervisor = root / "supervisor.json"
@@ -96,6 +97,11 @@ class Directory:
         about = {"format": FORMAT, "pid": os.getpid(), "start_ticks": ticks, "admin": admin, "started": time.time()}
         self.write(self.supervisor, about)
         self.failure.unlink(missing_ok=True)
+
+    def remove_supervisor(self, admin: str) -> None:
+        """Say that nobody runs the endpoint any more."""
+        Path(admin).unlink(missing_ok=True)
+        self.supervisor.unlink(missing_ok=True)
 
 
 def start_ticks(pid: int) -> int | None:

@@ -33,6 +33,7 @@ class Endpoint:
     """
 
     def __init__(self, gateway: Gateway, directory: Directory, logs: LogFiles) -> None:
+        """Begin without a configuration."""
         self.configuration: EndpointConfiguration | None = None
         self._gateway = gateway
         self._directory = directory

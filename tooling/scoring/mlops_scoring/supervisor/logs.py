@@ -30,6 +30,7 @@ class LogFiles:
     """
 
     def __init__(self, directory: Path, max_bytes: int = MAX_BYTES) -> None:
+        """Start the writing thread."""
         self.lost = 0
         self._directory = directory
         self._max_bytes = max_bytes
@@ -98,6 +99,7 @@ class LogRecords(logging.Handler):
     """Brings the supervisor's own log records into its log file."""
 
     def __init__(self, files: LogFiles) -> None:
+        """Write to these files."""
         super().__init__()
         self._files = files
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -111,6 +113,7 @@ class Tail:
     """The last lines that a deployment's workers wrote, held in memory for its status."""
 
     def __init__(self, lines: int = 5, width: int = 500) -> None:
+        """Keep so many lines, each cut to a width."""
         self._lines = lines
         self._width = width
         self._kept: list[str] = []

@@ -14,11 +14,12 @@ from pathlib import Path
 from mlops_scoring.configuration import Deployment
 
 _INHERITED = (
-    "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR LD_LIBRARY_PATH CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES "
-    "SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE XDG_RUNTIME_DIR"
-).split()
-"""What a worker has of the supervisor's environment; everything else is declared, so that what serves does not depend on
-who started it, and no credential of the toolkit reaches a model."""
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"),
+    *("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+)
+"""What a worker has of the supervisor's environment; everything else is declared, so that what serves does not depend
+on who started it, and no credential of the toolkit reaches a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class WorkerProcess:
     """
 
     def __init__(self, announced: asyncio.Future[Announcement | None], exited: asyncio.Future[int]) -> None:
+        """Hold the two things that will be known later; see `spawn`."""
         self.exited = exited
         self._announced = announced
         self._process: asyncio.SubprocessTransport

@@ -66,6 +66,7 @@ class WorkerSlot:
     def __init__(
         self, owner: Owner, configuration: Path, sockets: Callable[[], Path], write: Callable[[bytes], None]
     ) -> None:
+        """Start the first worker."""
         self.ready = False
         self._owner = owner
         self._configuration = configuration

@@ -55,6 +55,7 @@ class Request:
     __slots__ = ("body", "headers", "keep_alive", "method", "modern", "target")
 
     def __init__(self) -> None:
+        """Begin empty; the reader fills it."""
         self.method = b""
         self.target = b""
         self.headers: Headers = []

@@ -1,7 +1,8 @@
 """Reading requests: httptools' strict parser, and the checks that it leaves to us.
 
-llhttp itself refuses what requests are smuggled with: `Content-Length` beside `Transfer-Encoding`, either of them twice,
-signs or lists in a length, folded headers, bare CR or LF, control characters, space before a colon, bad chunk sizes.
+llhttp itself refuses what requests are smuggled with: `Content-Length` beside `Transfer-Encoding`, either of them
+twice, signs or lists in a length, folded headers, bare CR or LF, control characters, space before a colon, bad chunk
+sizes.
 Here are the rest: versions, hosts, other transfer encodings, targets, and every bound on size.
 """
 
@@ -33,6 +34,7 @@ class Buffered:
     __slots__ = ("size",)
 
     def __init__(self) -> None:
+        """Begin at nothing."""
         self.size = 0
 
 
@@ -55,6 +57,7 @@ class RequestReader:
     """
 
     def __init__(self, limits: Limits, buffered: Buffered) -> None:
+        """Stand before the first byte of a connection."""
         self.requests: deque[Request] = deque()
         self.refusal: tuple[int, str] | None = None
         self.stage = Stage.IDLE

@@ -55,6 +55,7 @@ class Listener:
     """What the connections of one address share: handler, limits, and the count of what they hold."""
 
     def __init__(self, handler: Handler, limits: Limits) -> None:
+        """Begin without connections, and watch their deadlines."""
         self.handler = handler
         self.limits = limits
         self.buffered = Buffered()
@@ -103,6 +104,7 @@ class ServerConnection(asyncio.Protocol):
     """
 
     def __init__(self, listener: Listener) -> None:
+        """Wait for the transport."""
         self.deadline = listener.loop.time() + listener.limits.head_seconds
         self.exchange: Exchange = SILENT
         self.writable = True

@@ -53,6 +53,7 @@ class Upstream:
     """
 
     def __init__(self, name: str, path: str, concurrency: int, on_free: Callable[[Upstream], None]) -> None:
+        """Begin without connections; they are opened when needed."""
         self.name = name
         self.path = path
         self.in_flight = 0
@@ -142,6 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to a worker."""
 
     def __init__(self, upstream: Upstream) -> None:
+        """Wait for the transport."""
         self._upstream = upstream
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport

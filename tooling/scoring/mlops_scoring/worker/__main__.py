@@ -80,7 +80,8 @@ def start(deployment: Deployment) -> Scorer:
     level = os.environ.get("AZUREML_LOG_LEVEL", "INFO").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s")
     if deployment.model_directory is not None:
-        os.environ["AZUREML_MODEL_DIR"] = os.environ["azureml_model_dir"] = deployment.model_directory
+        os.environ["AZUREML_MODEL_DIR"] = deployment.model_directory
+        os.environ["azureml_model_dir"] = deployment.model_directory  # noqa: SIM112 - both spellings are in use
     if deployment.code_directory is not None:
         os.environ["AML_APP_ROOT"] = deployment.code_directory
         sys.path.insert(0, deployment.code_directory)
@@ -113,7 +114,7 @@ def _bind(path: str) -> socket.socket:
 
 
 def _serve(application: Application, listener: socket.socket, announcer: Announcer) -> None:
-    import uvicorn
+    import uvicorn  # noqa: PLC0415 - the model comes first, and its failure needs no server
 
     class Server(uvicorn.Server):
         """Announces that it listens."""

@@ -34,6 +34,7 @@ MAX_BODY = 64 * 1024 * 1024
 _MAX_ID = 100
 _SERVER = (b"x-ms-server-version", f"mlops-scoring/{__version__}".encode())
 _METHODS = {"/": ("GET", "HEAD"), "/swagger.json": ("GET", "HEAD"), "/score": ("GET", "POST", "OPTIONS")}
+_OURS = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _NOT_FOUND = "The requested URL was not found on the server."
 _NOT_ALLOWED = "The method is not allowed for the requested URL."
 
@@ -99,9 +100,7 @@ class Application:
             return error_answer(413, f"The body has more than {MAX_BODY} bytes.")
         if scope["method"] == "OPTIONS":
             return Answer(200, b"", [("content-type", "text/html; charset=utf-8")])
-        request = ScoringRequest(
-            scope["method"], scope["path"], scope["query_string"], tuple(scope["headers"]), body
-        )
+        request = ScoringRequest(scope["method"], scope["path"], scope["query_string"], tuple(scope["headers"]), body)
         try:
             return await asyncio.get_running_loop().run_in_executor(self.executor, self.scorer.score, request)
         except Unfit as unfit:
@@ -162,7 +161,7 @@ async def _send(send: Send, answer: Answer, added: list[tuple[bytes, bytes]]) ->
     if any(b"\r" in part or b"\n" in part or b"\0" in part for pair in headers for part in pair):
         # A script that reflects its input must not be able to end our headers.
         answer, headers = Answer(500, json.dumps({"message": INTERNAL_ERROR}).encode()), []
-    headers = [pair for pair in headers if pair[0].lower() not in {b"content-length", b"transfer-encoding", b"connection"}]
+    headers = [pair for pair in headers if pair[0].lower() not in _OURS]
     if answer.run_function_failed is not None:
         headers.append((b"x-ms-run-function-failed", str(answer.run_function_failed).encode()))
     if answer.milliseconds is not None:

@@ -17,8 +17,8 @@ _MAX_REASON = 500
 def follow(lifeline: int | None) -> None:
     """End this process when its supervisor ends.
 
-    On Linux the kernel does it, however busy the process is. The pipe, whose other end only the supervisor holds, covers
-    a supervisor that died before this call, and other systems.
+    On Linux the kernel does it, however busy the process is. The pipe, whose other end only the supervisor holds,
+    covers a supervisor that died before this call, and other systems.
 
     Args:
         lifeline: File descriptor of the pipe's reading end; None for a worker without a supervisor.
@@ -45,6 +45,7 @@ class Announcer:
     """
 
     def __init__(self, status: int | None) -> None:
+        """Know where to write."""
         self._status = status
 
     def ready(self) -> None:

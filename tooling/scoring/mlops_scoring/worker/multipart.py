@@ -15,6 +15,7 @@ class FileStorage:
     """One uploaded file, with the attributes of Werkzeug's class of this name that scripts use."""
 
     def __init__(self, content: bytes, filename: str, name: str, content_type: str) -> None:
+        """Hold the content in memory."""
         self.stream = io.BytesIO(content)
         self.filename = filename
         self.name = name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from email.message import Message
 from functools import cached_property
 from io import BytesIO
 from typing import Generic, TypeVar
@@ -25,6 +26,7 @@ class MultiDict(dict[str, Value], Generic[Value]):
     """A mapping to the first value of each name that also knows the others."""
 
     def __init__(self, pairs: Iterable[tuple[str, Value]]) -> None:
+        """Take pairs in their order."""
         super().__init__()
         self._lists: dict[str, list[Value]] = {}
         for name, value in pairs:
@@ -44,6 +46,7 @@ class Headers:
     """Header names and values; names in any case."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        """Take pairs in their order."""
         self._pairs = list(pairs)
 
     def get(self, name: str, default: str | None = None) -> str | None:
@@ -64,11 +67,6 @@ class Headers:
         """Remove all values of a name."""
         self._pairs = [pair for pair in self._pairs if pair[0].lower() != name.lower()]
 
-    def set(self, name: str, value: object) -> None:
-        """Replace all values of a name."""
-        self.remove(name)
-        self.add(name, value)
-
     def items(self) -> list[tuple[str, str]]:
         """All pairs, in order."""
         return list(self._pairs)
@@ -88,7 +86,12 @@ class Headers:
             raise KeyError(name)
         return value
 
-    __setitem__ = set
+    def __setitem__(self, name: str, value: object) -> None:
+        """Replace all values of a name."""
+        self.remove(name)
+        self.add(name, value)
+
+    set = __setitem__
     __delitem__ = remove
 
     def __contains__(self, name: object) -> bool:
@@ -113,11 +116,13 @@ class AMLRequest:
     """A request, with the attributes of Flask's that scripts use."""
 
     def __init__(self, request: ScoringRequest) -> None:
+        """Spell a request as Flask does."""
         self._request = request
         self.method = request.method
         self.path = request.path
         self.query_string = request.query
-        self.headers = Headers((title(name.decode("latin-1")), value.decode("latin-1")) for name, value in request.headers)
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
+        self.headers = Headers((title(name), value) for name, value in pairs)
         self.data = request.body
         self.content_type = self.headers.get("content-type")
         self.content_length = len(request.body)
@@ -145,8 +150,6 @@ class AMLRequest:
 
     @cached_property
     def _multipart(self) -> tuple[list[tuple[str, str]], list[tuple[str, FileStorage]]]:
-        from email.message import Message
-
         described = Message()
         described["content-type"] = self.content_type or ""
         return parse_multipart(self.data, str(described.get_param("boundary", "")))
@@ -208,14 +211,15 @@ class AMLResponse:
         run_function_failed: What `x-ms-run-function-failed` says.
     """
 
-    def __init__(  # noqa: PLR0913 - Azure ML's own signature
+    def __init__(
         self,
         message: object,
         status_code: int,
         response_headers: Mapping[str, str] | None = None,
-        json_str: bool = False,  # noqa: FBT001, FBT002 - as above
+        json_str: bool = False,  # noqa: FBT001, FBT002 - Azure ML's own signature
         run_function_failed: bool = False,  # noqa: FBT001, FBT002 - as above
     ) -> None:
+        """Make a response."""
         self.status_code = status_code
         self.headers = Headers()
         if message is None or json_str:

@@ -57,6 +57,7 @@ class Unfit(Exception):
     """
 
     def __init__(self, message: str, status: int = 400) -> None:
+        """Keep what is wrong, and the status that says so."""
         super().__init__(message)
         self.status = status
 

@@ -28,6 +28,7 @@ class Swagger:
     """
 
     def __init__(self, schema: Schema, code_directory: str | None) -> None:
+        """Write the documents once; they do not change."""
         self._documents: dict[str, Mapping[str, object]] = {}
         self._valid = {alias for aliases in _ALIASES.values() for alias in aliases}
         for version, aliases in _ALIASES.items():

@@ -24,19 +24,19 @@ def load(deployment: Deployment) -> Scorer:
     directory = Path(deployment.model_directory or "")
     match deployment.runtime:
         case "script":
-            from mlops_scoring.worker.entry_script import load_script
+            from mlops_scoring.worker.entry_script import load_script  # noqa: PLC0415 - each runtime alone
 
             return load_script(deployment.code_directory or "", deployment.scoring_script or "")
         case "onnx":
-            from mlops_scoring.worker.runtimes.onnx import load_onnx
+            from mlops_scoring.worker.runtimes.onnx import load_onnx  # noqa: PLC0415 - as above
 
             return load_onnx(directory, deployment.request_settings.max_concurrent_requests_per_instance)
         case "sklearn":
-            from mlops_scoring.worker.runtimes.sklearn import load_sklearn
+            from mlops_scoring.worker.runtimes.sklearn import load_sklearn  # noqa: PLC0415 - as above
 
             return load_sklearn(directory, deployment.pickle_policy)
         case "mlflow":
-            from mlops_scoring.worker.runtimes.mlflow import load_mlflow
+            from mlops_scoring.worker.runtimes.mlflow import load_mlflow  # noqa: PLC0415 - as above
 
             return load_mlflow(directory)
         case _:

@@ -73,7 +73,8 @@ def load_mlflow(directory: Path) -> MlflowScorer:
         raise StartFailed(f"the environment lacks {error.name}; add it to the pip requirements") from None
     model = pyfunc.load_model(str(found[0].parent))
     schema = model.metadata.get_input_schema()
-    names = tuple(str(name) for name in schema.input_names()) if schema is not None and schema.has_input_names() else None
+    named = schema is not None and schema.has_input_names()
+    names = tuple(str(name) for name in schema.input_names()) if named else None
     return MlflowScorer(model, pandas, refused, names)
 
 
