@@ -1,0 +1,85 @@
+"""Declared fields that a compute does not enforce: refused, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mlops.resolve.repository import Data
+from mlops.resolve.versions import Version, Versions
+from mlops.schemas.problems import DocumentPath, Problem, dotted
+
+_REFERENCES = ("model", "environment")
+
+
+class _Refusal(NamedTuple):
+    parts: tuple[str, ...]
+    value: str | None
+    todo: str
+
+
+class Refusals:
+    """A driver's refused fields, read once and matched against many endpoints."""
+
+    def __init__(self, refused: Mapping[str, str]) -> None:
+        """Read the paths.
+
+        Args:
+            refused: Dotted path, optionally with `=value`, to what to do.
+        """
+        self._refusals: list[_Refusal] = []
+        self._below_references = False
+        for text, todo in refused.items():
+            path, equals, value = text.partition("=")
+            parts = tuple(path.split("."))
+            self._refusals.append(_Refusal(parts, value if equals else None, todo))
+            self._below_references |= len(parts) > 3 and parts[0] == "deployments" and parts[2] in _REFERENCES
+
+    def problems(self, versions: Versions, data: Data, compute: str) -> Iterator[Problem]:
+        """What an endpoint declares and this compute refuses."""
+        combined = _with_references(versions, data) if self._below_references else data
+        for refusal in self._refusals:
+            for path, value in _matches(combined, refusal.parts, ()):
+                if refusal.value is None or refusal.value == _text(value):
+                    yield _problem(path, compute, refusal)
+
+
+def _problem(path: DocumentPath, compute: str, refusal: _Refusal) -> Problem:
+    shown = dotted(path) + (f": {refusal.value}" if refusal.value is not None else "")
+    place = path[:3] if len(path) > 3 and path[0] == "deployments" and path[2] in _REFERENCES else path
+    return Problem(place, "Not enforced by the compute", f'{compute} does not enforce "{shown}".', refusal.todo, at_key=True)
+
+
+def _matches(value: Any, parts: tuple[str, ...], path: DocumentPath) -> Iterator[tuple[DocumentPath, Any]]:  # noqa: ANN401
+    if not parts:
+        yield path, value
+    elif isinstance(value, Mapping):
+        if parts[0] == "*":
+            for key, below in value.items():
+                yield from _matches(below, parts[1:], (*path, key))
+        elif parts[0] in value:
+            yield from _matches(value[parts[0]], parts[1:], (*path, parts[0]))
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _with_references(versions: Versions, data: Data) -> Data:
+    """The endpoint with the declarations of its models and environments in the place of their names."""
+    deployments = {
+        name: {
+            **body,
+            "model": _declared(versions.models.get(body["model"])),
+            "environment": _declared(versions.environments.get(body["environment"])),
+        }
+        for name, body in data["deployments"].items()
+    }
+    return {**data, "deployments": deployments}
+
+
+def _declared(version: Version | None) -> Data:
+    if version is None:
+        return {}
+    unlocked = {"unlocked": True} if version.resource.address.kind == "environment" and version.lock is None else {}
+    return {**version.document.data, **unlocked}

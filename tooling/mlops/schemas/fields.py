@@ -1,0 +1,161 @@
+"""Types of fields that several documents share, and the base of all models.
+
+Validators raise ValueError with sentences for the user; `check` turns them into problems with a place.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+
+from mlops.schemas import names, quantities
+from mlops.schemas.names import NameKind
+
+_SECRET = "${secret:"  # noqa: S105 - the syntax of a reference, not a secret
+
+
+class Document(BaseModel):
+    """A mapping in a file: no unknown keys, no guessed types, nothing changed after reading."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class File(Document):
+    """The root of a file."""
+
+    editor_schema: str | None = Field(
+        default=None, alias="$schema", description="The JSON Schema of this file, for editors; nothing else reads it."
+    )
+
+
+def _name(kind: NameKind) -> Any:  # noqa: ANN401 - pydantic's metadata
+    shortest, longest = names.lengths(kind)
+    schema = {"type": "string", "pattern": names.pattern(kind), "minLength": shortest, "maxLength": longest}
+    return AfterValidator(partial(names.check_name, kind)), WithJsonSchema(schema)
+
+
+def _whole_number_as_text(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
+        raise ValueError(f"{value} is a number in YAML and loses its zeros: put the version in quotes.")  # noqa: TRY004
+    return value
+
+
+def _reference(kind: NameKind, value: object) -> object:
+    if isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 - pydantic wants a ValueError
+            f"Declare the {kind} in a file of its own, {kind}s/NAME/VERSION.yaml, and name it here as NAME:VERSION."
+        )
+    return str(names.parse_reference(value, kind)) if isinstance(value, str) else value
+
+
+def _reference_type(kind: NameKind) -> Any:  # noqa: ANN401 - pydantic's metadata
+    pattern = r"^(azureml:)?[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*$"
+    return BeforeValidator(partial(_reference, kind)), WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit: write for example {value}s.")  # noqa: TRY004 - pydantic wants it
+    return quantities.parse_duration(value) if isinstance(value, str) else value
+
+
+def _percent(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    return quantities.parse_percent(value)
+
+
+def _cpu(value: object) -> object:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        quantities.parse_cpu(value)
+        return str(value)
+    return value
+
+
+def _memory(value: object) -> object:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        quantities.parse_memory(value)
+        return str(value)
+    return value
+
+
+def _no_secret(value: str) -> str:
+    if _SECRET in value:
+        raise ValueError("References to secrets are not supported yet: nothing would resolve them.")
+    return value
+
+
+def _relative(value: str) -> str:
+    if "\\" in value:
+        raise ValueError(f'"{value}" holds a backslash: separate folders by /.')
+    if value.startswith(("/", "~")) or value[1:2] == ":":
+        raise ValueError(f'"{value}" is not relative: write a path from the folder of this file.')
+    if not value.strip("./"):
+        raise ValueError(f'"{value}" names no file or folder below the folder of this file.')
+    return value
+
+
+def _schema(**schema: JsonValue) -> WithJsonSchema:
+    return WithJsonSchema(dict(schema))
+
+
+ProjectName = Annotated[str, *_name(NameKind.PROJECT)]
+StageName = Annotated[str, *_name(NameKind.STAGE)]
+ComputeName = Annotated[str, *_name(NameKind.COMPUTE)]
+EndpointName = Annotated[str, *_name(NameKind.ENDPOINT)]
+DeploymentName = Annotated[str, *_name(NameKind.DEPLOYMENT)]
+ModelName = Annotated[str, *_name(NameKind.MODEL)]
+EnvironmentName = Annotated[str, *_name(NameKind.ENVIRONMENT)]
+
+VersionText = Annotated[
+    str,
+    BeforeValidator(_whole_number_as_text),
+    AfterValidator(partial(names.check_name, NameKind.VERSION)),
+    _schema(anyOf=[{"type": "string", "pattern": names.pattern(NameKind.VERSION), "maxLength": 32}, {"type": "integer"}]),
+]
+ModelReference = Annotated[str, *_reference_type(NameKind.MODEL)]
+EnvironmentReference = Annotated[str, *_reference_type(NameKind.ENVIRONMENT)]
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    _schema(
+        type="string",
+        anyOf=[{"pattern": quantities.DURATION_PATTERN}, {"pattern": quantities.ISO_DURATION_PATTERN}],
+        examples=["500ms", "30s", "10m", "1h30m", "PT30S"],
+    ),
+]
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    _schema(
+        anyOf=[
+            {"type": "string", "pattern": quantities.PERCENT_PATTERN},
+            {"type": "number", "minimum": 0, "maximum": 1},
+        ],
+        examples=["1%", 0.01],
+    ),
+]
+Cpu = Annotated[
+    str,
+    BeforeValidator(_cpu),
+    _schema(anyOf=[{"type": "string", "pattern": quantities.CPU_PATTERN}, {"type": "number", "exclusiveMinimum": 0}]),
+]
+Memory = Annotated[
+    str,
+    BeforeValidator(_memory),
+    _schema(
+        anyOf=[{"type": "string", "pattern": quantities.MEMORY_PATTERN}, {"type": "integer", "exclusiveMinimum": 0}]
+    ),
+]
+RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_relative)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, Field(max_length=4096)]
+Tags = dict[Annotated[str, Field(min_length=1, max_length=256)], Text]
+Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Annotated[str, AfterValidator(_no_secret)]]
+Number = int | float
+Seconds = Annotated[Number, Field(gt=0)]
