@@ -133,16 +133,18 @@ def _specs(changes: Iterable[Change]) -> Iterator[Spec]:
             yield from_live(change.start) if change.address.kind is Kind.ENDPOINT else change.start
 
 
-def _intent(plan: Plan, section: Section, origin: Origin, command: str) -> Intent:
+def _intent(plan: Plan, section: Section, origin: Origin) -> Intent:
     changes = [c for c in section.changes if c.action in EFFECTIVE]
     digests = {"goal": plan.digests.goal, "effect": plan.digests.effect, "basis": plan.digests.basis}
-    return Intent(origin, {c.address: c.goal for c in changes}, digests, specs=tuple(_specs(changes)), command=command)
+    return Intent(origin, {c.address: c.goal for c in changes}, digests, specs=tuple(_specs(changes)))
 
 
 def origin_of(workspace: Workspace, reason: str) -> Origin:
     """Who and why, for every record of a run."""
     job = workspace.git.job()
     revision = workspace.git.revision(with_tree=True)
+    if not reason and revision.commit is not None and not revision.dirty:
+        reason = workspace.git.subject(revision.commit)
     return Origin(workspace.git.actor(), reason, revision, job.pull_request if job is not None else None)
 
 
@@ -153,7 +155,7 @@ def _locked(scopes: list[tuple[StageScope, Section]], plan: Plan, origin: Origin
     with ExitStack() as stack:
         for scope, section in scopes:
             if section.summary.effective:
-                run = scope.ledger.begin(_intent(plan, section, origin, "apply"))
+                run = scope.ledger.begin(_intent(plan, section, origin))
                 runs[section.stage] = stack.enter_context(run)
         yield runs
 

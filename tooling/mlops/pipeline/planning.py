@@ -12,7 +12,7 @@ from mlops.pipeline.workspace import StageScope, Workspace
 from mlops.plan import Action, Plan, Section, digests_of, narrow, plan_section
 from mlops.plan.wanted import Wanted
 from mlops.resolve import Resolved
-from mlops.resource import SHARED, Address, Resource
+from mlops.resource import JSON, SHARED, Address, Resource
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,12 @@ def plan_views(
         _check_selection(selection.only, sections)
         sections = _narrowed(shared, stage, selection.only)
     name = stage.stage if stage is not None else SHARED
-    return Plan(workspace.project, name, tuple(sections), digests_of(sections), workspace.revision.to_json())
+    return Plan(workspace.project, name, tuple(sections), digests_of(sections), _revision(workspace))
+
+
+def _revision(workspace: Workspace) -> dict[str, JSON]:
+    revision = workspace.revision
+    return {"commit": revision.commit, "branch": revision.branch, "dirty": revision.dirty}
 
 
 def plan_scopes(workspace: Workspace, scopes: Scopes, selection: Selection = EVERYTHING) -> Plan:

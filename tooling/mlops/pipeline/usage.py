@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from mlops.errors import MlopsError
 from mlops.pipeline.workspace import Workspace
-from mlops.plan.decide import uses_of
+from mlops.plan.live import uses_of
 from mlops.resource import Address, Observed
 
 
