@@ -15,7 +15,7 @@ from mlops.loader.cache import Cache
 from mlops.loader.computes import check_computes
 from mlops.loader.digests import Digests
 from mlops.loader.documents import Documents
-from mlops.loader.packages import lock_input, packages_of
+from mlops.loader.packages import packages_of
 from mlops.loader.positions import Positions
 from mlops.loader.references import References
 from mlops.loader.walk import Entry, Walk, walk
@@ -25,7 +25,7 @@ from mlops.resolve.repository import PROJECT_FILE, Data, Document, Endpoint, Rep
 from mlops.schemas.kinds import DocumentKind
 from mlops.schemas.problems import Problem
 
-__all__ = ["Loaded", "load", "lock_input", "read"]
+__all__ = ["Loaded", "load", "read"]
 
 _OTHER_TOOLKIT = "Another version of the toolkit is required"
 
@@ -38,9 +38,7 @@ class Loaded:
     problems: tuple[Diagnostic, ...]
 
 
-def load(
-    root: Path, *, cache: bool = True, compute_types: Mapping[str, ComputeType] | None = None
-) -> Repository:
+def load(root: Path, *, cache: bool = True, compute_types: Mapping[str, ComputeType] | None = None) -> Repository:
     """Read and check everything that a repository declares.
 
     Args:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -92,7 +91,7 @@ class Cache:
     def document(self, key: str) -> JSON:
         """The data under a key; None where it is not there or damaged (null itself is never kept)."""
         self._used_documents.add(key)
-        found = self._documents.get(key) or self._new_documents.get(key)
+        found = self._documents.get(key, self._new_documents.get(key))
         if found is None:
             return None
         check_sum, data = found
@@ -119,11 +118,12 @@ class Cache:
 
     def save(self) -> None:
         """Write what is new; a cache that cannot be written is left as it is."""
-        unused = _unused(self._documents, self._used_documents), _unused(self._files, self._used_files)
-        if self.path is None or not (self._new_documents or self._new_files or any(unused)):
+        documents = _unused(self._documents, self._used_documents)
+        files = _unused(self._files, self._used_files)
+        if self.path is None or not any((self._new_documents, self._new_files, documents, files)):
             return
         try:
-            self._write(self.path, *unused)
+            self._write(self.path, documents, files)
         except sqlite3.OperationalError:
             return  # busy, read-only or full: the next command tries again
         except sqlite3.DatabaseError:
@@ -181,8 +181,6 @@ def identity() -> str:
 def _sources() -> Iterator[Path]:
     package = Path(__file__).parent.parent
     for folder in (package / "schemas", package / "loader"):
-        for name in sorted(os.listdir(folder)):
-            if name.endswith(".py"):
-                yield folder / name
+        yield from sorted(folder.glob("*.py"))
     yield package / "lockfile.py"
     yield package / "conda.py"

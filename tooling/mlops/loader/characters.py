@@ -12,7 +12,7 @@ import re
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
-"""Control characters, breaks of which YAML versions differ, and what makes a reviewer see another order than a parser."""
+"""Control characters, line breaks of YAML 1.1 only, and what shows a reviewer another order than a parser reads."""
 
 _COLON, _QUESTION = "\uf8fe", "\uf8ff"
 _PLAIN_COLON = re.compile(r"""(?<=[^\s"'\]},\[{]):(?=[^\s,\[\]{}])""")

@@ -77,7 +77,9 @@ class Composer:
         """The only document of the stream."""
         event = self.next_event()
         if type(event).__name__ == "StreamEndEvent":
-            self.report(event, "Empty file", "It holds no document.", "Write its keys, {} for none, or remove the file.")
+            self.report(
+                event, "Empty file", "It holds no document.", "Write its keys, {} for none, or remove the file."
+            )
             return None
         self._check_directives(event)
         data = self.node(self.next_event(), (), 0)
@@ -89,7 +91,7 @@ class Composer:
 
     def _check_directives(self, event: Event) -> None:
         if event.tags or (event.version and tuple(event.version) != (1, 2)):
-            self.report(event, "YAML directive", "Files are YAML 1.2 without tags.", "Remove the line that begins with %.")
+            self.report(event, "YAML directive", "Files are YAML 1.2.", "Remove the line that begins with %.")
 
     def node(self, event: Event, path: DocumentPath, depth: int) -> JSON:
         """The value that begins with an event, aliases expanded."""
@@ -100,7 +102,9 @@ class Composer:
         if kind == "AliasEvent":
             return self._alias(event)
         if event.tag is not None:
-            self.report(event, "YAML tag", f"The tag {unmask(event.tag)} is not accepted.", "Remove it: values are plain data.")
+            self.report(
+                event, "YAML tag", f"The tag {unmask(event.tag)} is refused.", "Remove it: values are plain data."
+            )
         before = self.weight
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -149,7 +153,9 @@ class Composer:
             try:
                 return resolve_plain(text)
             except NotJson as error:
-                self.report(event, "Not a number that JSON has", str(error), "Write a finite number, or put it in quotes.")
+                self.report(
+                    event, "Not a number that JSON has", str(error), "Write another number, or put it in quotes."
+                )
                 return 0
         if event.style == '"' and (found := FORBIDDEN.search(text)):
             self.report(event, "Control character", f"The text holds {named(found[0])}.", "Remove it.")
@@ -168,7 +174,7 @@ class Composer:
             value_event = self.next_event()
             below = (*path, key)
             if key in items:
-                self.report(event, "Duplicate key", f'"{dotted(below)}" is written twice.', "Remove one of them.")
+                self.report(event, "Duplicate key", f'"{dotted(below)}" is written twice.', "Remove one.")
             elif self.marks is not None:
                 self.marks[below] = Mark(*_place(event), *_place(value_event))
             value = self.node(value_event, below, depth + 1)

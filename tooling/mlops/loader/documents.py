@@ -14,7 +14,6 @@ from mlops.loader.cache import Cache
 from mlops.loader.digests import is_same, is_settled, row_of
 from mlops.loader.text import TextProblem, decode, read_bounded
 from mlops.loader.walk import Entry
-from mlops.loader.yaml import parse
 from mlops.resolve.findings import Files, Findings
 from mlops.resolve.merge import merge_patch, removals_of_nothing
 from mlops.resource import JSON
@@ -79,7 +78,9 @@ class Documents:
         data = self._check(DocumentKind.ENDPOINT, merge_patch(target, patch), files, () if removals else keys)
         return None if removals else data
 
-    def _check(self, kind: DocumentKind, plain: JSON, files: Files, digests: tuple[str, ...]) -> Mapping[str, JSON] | None:
+    def _check(
+        self, kind: DocumentKind, plain: JSON, files: Files, digests: tuple[str, ...]
+    ) -> Mapping[str, JSON] | None:
         from mlops.schemas.check import check_document  # noqa: PLC0415 - imports pydantic
 
         checked = check_document(kind, plain)
@@ -101,6 +102,8 @@ class Documents:
         if isinstance(text, TextProblem):
             self._refuse_text(entry.file, text)
             return False
+        from mlops.loader.yaml import parse  # noqa: PLC0415 - only on a cache miss
+
         parsed = parse(text)
         for problem in parsed.problems:
             where = Location(entry.file, problem.line, problem.column)

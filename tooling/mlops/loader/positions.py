@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops.errors import Location
 from mlops.loader.text import TextProblem, decode, read_bounded
-from mlops.loader.yaml import Mark, parse
 from mlops.schemas.problems import DocumentPath
+
+if TYPE_CHECKING:
+    from mlops.loader.yaml import Mark
 
 
 @dataclass
@@ -51,6 +54,8 @@ class Positions:
         return next((end for end in range(len(path), -1, -1) if path[:end] in marks), -1)
 
     def _read(self, file: str) -> Mapping[DocumentPath, Mark]:
+        from mlops.loader.yaml import parse  # noqa: PLC0415 - only for errors and show
+
         outcome = read_bounded(self.root / file)
         if isinstance(outcome, TextProblem):
             return {}

@@ -59,7 +59,7 @@ def _compose(text: str, events: Iterator[Event], *, marks: bool) -> Parsed:
 
 def _c_events(text: str) -> Iterator[Event]:
     try:
-        from _ruamel_yaml import CParser  # noqa: PLC0415 - 100 ms that a warm cache does not need
+        from _ruamel_yaml import CParser  # type: ignore[import-not-found]  # noqa: PLC0415 - as above
     except ImportError:  # there is no compiled parser for other Pythons than CPython
         yield from _pure_events(text)
         return

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops.conda import unmet_packages
 from mlops.errors import Location, did_you_mean
 from mlops.resolve.computes import ComputeType
 from mlops.resolve.findings import Files, Findings
@@ -102,7 +101,7 @@ def _check_compute(draft: _Draft, endpoint: Endpoint, compute: str) -> None:
         if other == stage.name:
             break
         if document.data["compute"] == compute:
-            detail = f"The stages {other} and {stage.name} both deploy {endpoint.name} on {compute}: they would take turns."
+            detail = f"The stages {other} and {stage.name} both deploy {endpoint.name} on {compute}."
             todo = "Give each stage a compute of its own."
             draft.refuse(Problem(("compute",), "Two stages deploy one endpoint on one compute", detail, todo))
     kind = declared[compute]["type"]
@@ -175,6 +174,8 @@ def _use_environment(draft: _Draft, environment: Version, path: DocumentPath) ->
         return
     unmet = draft.stage.repository.packages[environment.resource.address.name].conda_only
     if unmet and "image" not in environment.document.data:
+        from mlops.conda import unmet_packages  # noqa: PLC0415 - only for the error
+
         found = unmet_packages(unmet)
         draft.refuse(Problem(path, found.summary, found.detail, found.todo, found.command))
 

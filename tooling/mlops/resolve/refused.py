@@ -47,7 +47,8 @@ class Refusals:
 def _problem(path: DocumentPath, compute: str, refusal: _Refusal) -> Problem:
     shown = dotted(path) + (f": {refusal.value}" if refusal.value is not None else "")
     place = path[:3] if len(path) > 3 and path[0] == "deployments" and path[2] in _REFERENCES else path
-    return Problem(place, "Not enforced by the compute", f'{compute} does not enforce "{shown}".', refusal.todo, at_key=True)
+    detail = f'{compute} does not enforce "{shown}".'
+    return Problem(place, "Not enforced by the compute", detail, refusal.todo, at_key=True)
 
 
 def _matches(value: Any, parts: tuple[str, ...], path: DocumentPath) -> Iterator[tuple[DocumentPath, Any]]:  # noqa: ANN401

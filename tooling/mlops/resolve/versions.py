@@ -66,9 +66,7 @@ def resolve_versions(repository: Repository, findings: Findings) -> Versions:
     )
 
 
-def content_at(
-    repository: Repository, document_file: str, text: str
-) -> tuple[str, Content]:
+def content_at(repository: Repository, document_file: str, text: str) -> tuple[str, Content]:
     """What a path in a document leads to: the path relative to the repository, and the content."""
     path = within(folder_of(document_file), text)
     if path is None:
@@ -113,13 +111,12 @@ def _tombstone(repository: Repository, name: str, version: str) -> Iterator[Prob
         yield Problem((), "Deleted version declared again", detail, todo)
 
 
-def _model_files(
-    repository: Repository, document: Document
-) -> tuple[dict[str, str], tuple[Artifact, ...]] | Problem:
+def _model_files(repository: Repository, document: Document) -> tuple[dict[str, str], tuple[Artifact, ...]] | Problem:
     data = document.data
     if "path" not in data:
         return _remote_files(data)
     path, content = content_at(repository, document.file, data["path"])
+    artifacts: tuple[Artifact, ...]
     match content:
         case Unusable():
             return unusable(("path",), content)
@@ -127,7 +124,7 @@ def _model_files(
             files = {posixpath.basename(path): content.sha256}
             artifacts = (Artifact(content.sha256, path, content.size),)
         case DirectoryContent() if not content.files:
-            return Problem(("path",), "Folder is empty", f"There is no file in {path}.", "Name the model's file or folder.")
+            return Problem(("path",), "Folder is empty", f"There is no file in {path}.", "Name another.")
         case DirectoryContent():
             files = {name: file.sha256 for name, file in content.files.items()}
             artifacts = tuple(Artifact(f.sha256, f"{path}/{name}", f.size) for name, f in content.files.items())
@@ -171,8 +168,9 @@ def _pickles(
             held.setdefault(found, name)
     for name in sorted(held.keys() - repository.formats.keys() - _SAFE_WITHOUT_POLICY):
         at: DocumentPath = ("path",) if "path" in document.data else ()
-        detail = f"{held[name]} is a {name} file, which can run any code when it is read, and mlops.yaml does not allow it."
-        todo = f"Write into mlops.yaml which classes it may name: models: {{formats: {{{name}: {{classes: [CLASS, ...]}}}}}}."
+        detail = f"{held[name]} is a {name} file: reading one can run any code, and mlops.yaml does not allow it."
+        policy = f"models: {{formats: {{{name}: {{classes: [CLASS, ...]}}}}}}"
+        todo = f"Write into mlops.yaml which classes it may name: {policy}."
         findings.add((document.file,), Problem(at, "Format is not allowed", detail, todo))
     allowed = sorted(held.keys() & repository.formats.keys())
     if not allowed:

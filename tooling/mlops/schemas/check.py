@@ -18,7 +18,7 @@ from mlops.schemas.problems import DocumentPath, Problem
 from mlops.schemas.rules import required_version_problem, rule_problems
 
 _INCOMPLETE = frozenset({"missing"})
-"""What may be wrong with an endpoint.yaml that a stage file completes."""
+"""What may be wrong with an endpoint.yaml, because a stage file completes it."""
 
 
 @dataclass(frozen=True, slots=True)

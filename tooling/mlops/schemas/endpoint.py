@@ -154,7 +154,7 @@ class RolloutPlan(Document):
     """How a change of a deployment reaches its traffic."""
 
     strategy: Literal["all_at_once", "canary", "blue_green"] = Field(
-        description="all_at_once switches; canary shifts by weights; blue_green starts the new version, checks, switches."
+        description="all_at_once switches; canary shifts by weights; blue_green starts the new one, checks, switches."
     )
     weights: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1, max_length=20)] | None = Field(
         default=None, description="Percent of the traffic on the new version, step by step, before 100; canary only."

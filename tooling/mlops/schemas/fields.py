@@ -115,7 +115,9 @@ VersionText = Annotated[
     str,
     BeforeValidator(_whole_number_as_text),
     AfterValidator(partial(names.check_name, NameKind.VERSION)),
-    _schema(anyOf=[{"type": "string", "pattern": names.pattern(NameKind.VERSION), "maxLength": 32}, {"type": "integer"}]),
+    _schema(
+        anyOf=[{"type": "string", "pattern": names.pattern(NameKind.VERSION), "maxLength": 32}, {"type": "integer"}]
+    ),
 ]
 ModelReference = Annotated[str, *_reference_type(NameKind.MODEL)]
 EnvironmentReference = Annotated[str, *_reference_type(NameKind.ENVIRONMENT)]

@@ -182,7 +182,7 @@ def _place(root: type[BaseModel], path: DocumentPath) -> _Place:
 
 
 def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
-    return next((field for name, field in model.model_fields.items() if key in (field.alias or name,)), None)
+    return next((field for name, field in model.model_fields.items() if key == (field.alias or name)), None)
 
 
 def _model_at(root: type[BaseModel], path: DocumentPath) -> type[BaseModel] | None:

@@ -69,7 +69,7 @@ class Model(File):
         default=None, description="Digest by name, for content that is in the blob store; instead of path."
     )
     sha256: Sha256 = Field(
-        description="Digest of the one file, or of the sorted lines `<sha256>  <name>` of several, as sha256sum writes them."
+        description="Digest of the one file, or of the sorted `sha256sum` lines of several: two spaces before the name."
     )
     description: Text | None = Field(default=None, description="What it is; may be edited.")
     tags: Tags | None = Field(default=None, description="Searchable; may be edited.")

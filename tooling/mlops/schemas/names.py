@@ -60,9 +60,7 @@ _GRAMMARS = {
     NameKind.PROJECT: _Grammar(
         re.compile(f"{_LOWER_ALNUM}+(?:-{_LOWER_ALNUM}+)*"), 3, 24, "lower-case letters, digits and single dashes"
     ),
-    NameKind.STAGE: _Grammar(
-        re.compile(_LOWER_DASHED), 1, 32, _LOWER_RULE, frozenset({"shared", "endpoint"})
-    ),
+    NameKind.STAGE: _Grammar(re.compile(_LOWER_DASHED), 1, 32, _LOWER_RULE, frozenset({"shared", "endpoint"})),
     NameKind.COMPUTE: _Grammar(re.compile(_DASHED), 2, 32, _LETTERS_RULE, frozenset({"registry"})),
     NameKind.ENDPOINT: _Grammar(re.compile(_DASHED), 3, 32, _LETTERS_RULE),
     NameKind.DEPLOYMENT: _Grammar(re.compile(_DASHED), 3, 32, _LETTERS_RULE),
@@ -127,7 +125,7 @@ def parse_reference(text: str, kind: NameKind = NameKind.MODEL) -> Reference:
     short = text.removeprefix(_AZURE_PREFIX)
     if short.startswith("//"):
         raise ValueError(f'"{text}" names an outside registry. Declare the {kind} in this repository and name it.')
-    name, at, label = short.partition("@")
+    name, at, _ = short.partition("@")
     if at:
         raise ValueError(f'"{text}" may mean another version tomorrow, so nobody can review it: write {name}:VERSION.')
     name, colon, version = short.partition(":")

@@ -16,7 +16,7 @@ class Registry(Document):
 
     type: Literal["embedded"] = Field(description="The kind of registry; embedded is SQLite and files on this machine.")
     path: RelativePath | None = Field(
-        default=None, description="Folder of the embedded registry, relative to the repository; .mlops/registry if unset."
+        default=None, description="Folder of the embedded registry, within the repository; .mlops/registry if unset."
     )
 
 
@@ -32,7 +32,7 @@ class PickleFormat(Document):
     """What a format that can run code may hold."""
 
     classes: list[_ClassName] = Field(
-        description="Full names of the classes and functions that a file of this format may name; all others are refused."
+        description="Full names of the classes and functions that such a file may name; all others are refused."
     )
 
 

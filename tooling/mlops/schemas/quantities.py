@@ -36,9 +36,7 @@ def parse_duration(text: str) -> float:
         parts = match.group(1, 4, 6, 8)
     else:
         raise ValueError(f'"{text}" is no duration: write for example 500ms, 30s, 10m, 1h30m or PT30S.')
-    return sum(
-        float(part.rstrip("dhmsDHMS")) * seconds for part, seconds in zip(parts, _SECONDS, strict=False) if part
-    )
+    return sum(float(part.rstrip("dhmsDHMS")) * seconds for part, seconds in zip(parts, _SECONDS, strict=False) if part)
 
 
 def parse_cpu(value: str | float) -> float:

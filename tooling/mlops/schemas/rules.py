@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, assert_never
 
 from mlops import __version__
@@ -41,9 +42,8 @@ def required_version_problem(text: JSON) -> Problem | None:
     try:
         accepted = SpecifierSet(str(text))
     except InvalidSpecifier:
-        return Problem(
-            path, "Invalid value", f'"{text}" is no version specifier.', 'Write for example required_version: ">=0.1,<1".'
-        )
+        todo = 'Write for example required_version: ">=0.1,<1".'
+        return Problem(path, "Invalid value", f'"{text}" is no version specifier.', todo)
     if accepted.contains(__version__, prereleases=True):
         return None
     return Problem(
@@ -128,7 +128,7 @@ def _rollout(data: Mapping[str, Any]) -> Iterator[Problem]:
     if strategy != "canary" and weights is not None:
         detail = f"{strategy} has no weights."
         yield Problem(("rollout", "weights"), "Key without effect", detail, "Remove it, or choose canary.", at_key=True)
-    if weights is not None and any(later <= earlier for earlier, later in zip(weights, weights[1:], strict=False)):
+    if weights is not None and any(later <= earlier for earlier, later in pairwise(weights)):
         yield Problem(("rollout", "weights"), "Invalid value", f"{weights} does not rise.", "Write rising weights.")
     if strategy == "all_at_once" and "soak" in rollout:
         todo = "Remove it, or choose canary or blue_green."
