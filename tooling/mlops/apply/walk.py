@@ -15,7 +15,8 @@ from mlops.apply.perform import Site, perform
 from mlops.apply.result import Outcome, Result
 from mlops.errors import Locked
 from mlops.plan.change import Action, Change
-from mlops.resource import Address, Kind
+from mlops.plan.keep import keeps
+from mlops.resource import Address
 
 PARALLEL = 10
 """Changes performed at a time, as Terraform's default."""
@@ -44,18 +45,6 @@ class Execution:
 
 def _needs(change: Change) -> frozenset[Address]:
     return change.desired.after if change.desired is not None else frozenset()
-
-
-def _stem(address: Address) -> str:
-    return address.name.partition("@")[0]
-
-
-def _keeps(change: Change, other: Change) -> bool:
-    """Whether `change`, not having ended well, still needs the object that `other` deletes."""
-    if other.address in change.uses or other.address in _needs(change):
-        return True
-    moved = change.address.kind is Kind.ENDPOINT and other.address.kind is Kind.ENDPOINT
-    return moved and _stem(change.address) == _stem(other.address) and change.action is not Action.DELETE
 
 
 def _skip(site: Site, change: Change, because: Iterable[Address]) -> Result:
@@ -137,7 +126,7 @@ def _deletes(site: Site, changes: list[Change], execution: Execution, parallel: 
     after = {address: frozenset(by) for address, by in users.items()}
 
     def blockers(change: Change) -> frozenset[Address]:
-        return frozenset(a for a, other in execution.unwell.items() if _keeps(other, change))
+        return frozenset(a for a, other in execution.unwell.items() if keeps(other, change))
 
     _Walk(site, execution, after, blockers).run(changes, parallel)
 

@@ -8,6 +8,7 @@ from mlops.plan.baseline import Baseline, RolloutState
 from mlops.plan.change import Action, Change, Digests, Plan, Section, Summary
 from mlops.plan.decide import narrow, plan_section
 from mlops.plan.digests import digests_of
+from mlops.plan.keep import keep_needed, stuck
 
 __all__ = [
     "Action",
@@ -19,6 +20,8 @@ __all__ = [
     "Section",
     "Summary",
     "digests_of",
+    "keep_needed",
     "narrow",
     "plan_section",
+    "stuck",
 ]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mlops.diff import diff, severity
 from mlops.plan.change import EFFECTIVE, Action, Change, Section
+from mlops.plan.keep import keep_needed, stuck
 from mlops.plan.live import basis_of, foreign, is_of, is_settled, uses_of
 from mlops.plan.order import ordered
 from mlops.plan.steps import PlannedSteps, plan_steps
@@ -241,7 +242,7 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
     done: dict[Address, Change] = {}
     for change in ordered(changes):
         done[change.address] = _blocked_by(change, done)
-    return Section(wanted.stage, tuple(done.values()), ours)
+    return keep_needed(Section(wanted.stage, tuple(done.values()), ours), stuck(done.values()))
 
 
 def narrow(section: Section, only: Iterable[Address]) -> Section:
