@@ -141,6 +141,15 @@ class GitRepository:
         answer = self.command.must(("--literal-pathspecs", "ls-files", "-z", "--", prefix))
         return tuple(name for name in answer.output.decode("utf-8", "surrogateescape").split("\0") if name)
 
+    def patch(self, commit: str, folder: str) -> str:
+        """The change that makes the committed files of a folder what they were at a commit; empty for none."""
+        names = ("diff", "--no-color", "--no-ext-diff", "--binary", "HEAD", commit, "--", folder)
+        return self.command.must(names).output.decode("utf-8", "surrogateescape")
+
+    def subject(self, commit: str) -> str:
+        """The first line of a commit's message."""
+        return self.command.must(("log", "-1", "--format=%s", "--end-of-options", commit)).text
+
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether commit `new` contains commit `old`; a shallow clone is deepened until that is sure.
 

@@ -96,8 +96,11 @@ def make_packfile(objects: Iterable[NewObject], hash_name: str) -> bytes:
     return body + hashlib.new(hash_name, body, usedforsecurity=False).digest()
 
 
-def write_objects(command: GitCommand, objects: Iterable[NewObject], hash_name: str) -> None:
+def write_objects(command: GitCommand, objects: Iterable[NewObject], hash_name: str) -> str | None:
     """Write objects durably; those that are there already cost nothing.
+
+    Returns:
+        The name of the pack that was made, where they were many.
 
     Raises:
         MlopsError: The repository cannot be written, or Git was ended on the way. Nothing refers to what was written.
@@ -108,3 +111,4 @@ def write_objects(command: GitCommand, objects: Iterable[NewObject], hash_name: 
     answer = command.run(arguments, make_packfile(distinct.values(), hash_name))
     if answer.code != 0:
         raise failed(arguments, answer, command.directory)
+    return answer.text.rpartition("\t")[2] if many else None

@@ -14,6 +14,9 @@ from mlops.git.command import LOCAL_TIMEOUT, Answer, GitCommand, end, failed
 OWN_FOLDER = ".mlops/"
 """What the toolkit writes beside the repository's files; never a reason to call a tree dirty."""
 
+_ALL_BUT_OURS = ":(top,exclude).mlop[s]/"
+"""A pattern and no plain name, because `git add` refuses to be told the name of a folder that is ignored."""
+
 _STATUS = (
     "status",
     "--porcelain=v2",
@@ -122,7 +125,7 @@ def hash_tree(command: GitCommand, git_directory: Path, common_directory: Path) 
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(common_directory / "objects"),
         }
         unsplit = ("-c", "core.splitIndex=false", "-c", "core.fsync=none", "-c", "advice.addEmbeddedRepo=false")
-        command.must((*unsplit, "add", "--all", "--", ".", f":(top,exclude){OWN_FOLDER}"), extra=extra)
+        command.must((*unsplit, "add", "--all", "--", ".", _ALL_BUT_OURS), extra=extra)
         return command.must(("write-tree",), extra=extra).text
 
 

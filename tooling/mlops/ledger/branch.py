@@ -18,6 +18,7 @@ from mlops.git.storage import NewObject, write_objects
 from mlops.ledger.clock import Clock
 from mlops.ledger.errors import foreign
 from mlops.ledger.extend import Draft, Trees, extend
+from mlops.ledger.packs import note_pack
 from mlops.ledger.state import State
 from mlops.ledger.tip import Place, Tip, load_tip
 
@@ -158,7 +159,9 @@ class Branch:
         extra = [also[1]] if also is not None else []
         moves = [also[0]] if also is not None else []
         with self._lock:
-            write_objects(self.git.command, [*objects, *extra], self.git.hash_name)
+            pack = write_objects(self.git.command, [*objects, *extra], self.git.hash_name)
+            if pack is not None:
+                note_pack(self.git, self.place.stage, pack)
             if self.remote is not None:
                 return self._publish(self.remote, old, new, moves)
             move = RefUpdate(self.name, new.commit, old.commit if old is not None else None)

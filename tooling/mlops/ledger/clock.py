@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from mlops.clock import Clock, SystemClock
 
 __all__ = ["Clock", "SystemClock", "from_text", "to_text"]
 
 
+@lru_cache(maxsize=256)
 def to_text(moment: float) -> str:
     """Epoch seconds as ISO 8601 in UTC with milliseconds."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=256)
 def from_text(text: str) -> float:
     """Epoch seconds of an ISO 8601 time with an offset, in whole milliseconds.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlops.git import GitRepository
@@ -15,7 +16,7 @@ from mlops.ledger.record_json import record_to_json
 from mlops.ledger.state import State
 from mlops.ledger.state_json import state_to_json
 from mlops.ledger.tip import RECORD_FILE, SPECS_FOLDER, STATE_FILE, Place, Tip
-from mlops.resource import JSON
+from mlops.resource import JSON, Spec, canonical
 
 _FILE = "100644"
 _FOLDER = "40000"
@@ -27,6 +28,12 @@ class Draft:
 
     entry: Entry
     specs: Mapping[str, bytes]
+
+
+def make_specs(specs: Iterable[Spec]) -> dict[str, bytes]:
+    """Canonical JSON by digest."""
+    contents = (canonical(spec) for spec in specs)
+    return {hashlib.sha256(content).hexdigest(): content for content in contents}
 
 
 class Trees:
@@ -41,10 +48,25 @@ class Trees:
         """A copy of the entries of a folder; none for None."""
         if oid is None:
             return {}
-        if oid not in self._known:
-            found = self._git.objects.read((oid,))[0]
-            self._known[oid] = read_tree(found.content, self._git.hash_name) if found is not None else {}
+        self._learn((oid,))
         return dict(self._known[oid])
+
+    def find(self, oid: str | None, digests: Iterable[str]) -> dict[str, str]:
+        """Ids of the specs behind digests, those that a folder of specs holds."""
+        found: dict[str, str] = {}
+        folders = self.entries(oid)
+        wanted = [digest for digest in digests if digest[:2] in folders]
+        self._learn({folders[digest[:2]].oid for digest in wanted})
+        for digest in wanted:
+            entry = self._known[folders[digest[:2]].oid].get(f"{digest[2:]}.json")
+            if entry is not None:
+                found[digest] = entry.oid
+        return found
+
+    def _learn(self, oids: Iterable[str]) -> None:
+        unknown = [oid for oid in oids if oid not in self._known]
+        for oid, found in zip(unknown, self._git.objects.read(unknown), strict=True):
+            self._known[oid] = read_tree(found.content, self._git.hash_name) if found is not None else {}
 
     def make(self, entries: Mapping[str, TreeEntry]) -> NewObject:
         """A folder with these entries, remembered."""

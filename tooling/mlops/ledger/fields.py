@@ -14,6 +14,18 @@ class Malformed(ValueError):
     """A document is not what its format says."""
 
 
+def read_moment(text: str) -> float:
+    """A time, as epoch seconds.
+
+    Raises:
+        Malformed: It is none.
+    """
+    try:
+        return from_text(text)
+    except ValueError as error:
+        raise Malformed(f"{text!r} is not a time") from error
+
+
 class Fields:
     """The keys of one JSON object, taken one by one.
 
@@ -69,10 +81,7 @@ class Fields:
 
     def moment(self, key: str) -> float:
         """A time, as epoch seconds."""
-        try:
-            return from_text(self.text(key))
-        except ValueError as error:
-            raise Malformed(f"{key!r} of {self._where} is not a time") from error
+        return read_moment(self.text(key))
 
     def moment_or_none(self, key: str) -> float | None:
         """A time or null."""

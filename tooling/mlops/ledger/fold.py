@@ -88,10 +88,10 @@ def _step(state: State, record: Record) -> State:
     step, done, spec = fields.integer("step"), fields.boolean("done"), fields.text("spec")
     weights = read_weights(fields.mapping("weights"))
     last = state.rollouts.get(address)
-    before = last.before if last is not None else {}
-    if last is not None and last.done:
-        before = last.weights
     same = last is not None and last.goal == goal
+    before = last.before if last is not None else {}
+    if last is not None and (last.done or (same and step > last.step)):
+        before = last.weights
     progress = Progress(
         goal=goal,
         base=last.base if last is not None else state.good.get(address),
@@ -184,10 +184,16 @@ class _Results:
             case Outcome.DONE if goal is not None:
                 self._settled(address)
                 self._apply(result, goal, record)
-            case Outcome.FAILED if address in self._rollouts and self._rollouts[address].base == goal:
-                del self._rollouts[address]
+            case Outcome.FAILED if goal is not None:
+                self._returned(address, goal)
             case _:
                 pass
+
+    def _returned(self, address: Address, goal: str) -> None:
+        """A failed change after which another goal than that of its rollout is live has put the base back."""
+        rollout = self._rollouts.get(address)
+        if rollout is not None and rollout.goal != goal:
+            del self._rollouts[address]
 
     def _settled(self, address: Address) -> None:
         self._rollouts.pop(address, None)

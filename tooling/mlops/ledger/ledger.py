@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from mlops.errors import Diagnostic, InvalidRepository
 from mlops.git import GitRepository
-from mlops.ledger import history, packing
 from mlops.ledger.branch import Branch
 from mlops.ledger.clock import Clock, SystemClock
 from mlops.ledger.errors import foreign
-from mlops.ledger.extend import Draft
+from mlops.ledger.extend import Draft, make_specs
 from mlops.ledger.fields import Malformed
-from mlops.ledger.keeper import Keeper
-from mlops.ledger.lease import Terms, read_lease
-from mlops.ledger.lock import Lock, Observer, Sightings
-from mlops.ledger.process import this_process
 from mlops.ledger.record import Entry, Origin, Record
-from mlops.ledger.run import Intent, Run, keep_specs
-from mlops.ledger.seizing import Seizure
-from mlops.ledger.state import OpenRun, State
-from mlops.ledger.state_json import goals_to_json, process_to_json
+from mlops.ledger.state import State
 from mlops.ledger.tip import SPECS_FOLDER, Tip, parse
 from mlops.resource import JSON, Address, Event, Spec
+
+if TYPE_CHECKING:
+    from mlops.ledger.history import Moment
+    from mlops.ledger.lease import Terms
+    from mlops.ledger.lock import Lock
+    from mlops.ledger.locking import Locking
+    from mlops.ledger.run import Intent, Run
 
 _STAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
@@ -42,7 +41,7 @@ class Ledger:
         remote: Name of the remote that holds it; None: this clone does.
     """
 
-    def __init__(self, branch: Branch, clock: Clock, terms: Terms) -> None:
+    def __init__(self, branch: Branch, clock: Clock, terms: Terms | None) -> None:
         """Use `open`."""
         self.stage = branch.place.stage
         self.project = branch.place.project
@@ -50,9 +49,13 @@ class Ledger:
         self._branch = branch
         self._clock = clock
         self._terms = terms
-        self._me = this_process()
-        note = branch.git.common_directory / "mlops" / "seen" / f"{self.stage}.json"
-        self._observer = Observer(clock, self._me, Sightings(note, clock, self._me.machine), terms)
+
+    @cached_property
+    def _locking(self) -> Locking:
+        """What concerns the lock; a plan needs none of it."""
+        from mlops.ledger.locking import Locking  # noqa: PLC0415 - a plan takes no lock, and has to start quickly
+
+        return Locking(self._branch, self._clock, self._terms)
 
     @classmethod
     def open(
@@ -91,7 +94,7 @@ class Ledger:
                 )
             )
         clock = clock if clock is not None else SystemClock()
-        return cls(Branch(git, project, stage, remote, clock), clock, terms if terms is not None else Terms())
+        return cls(Branch(git, project, stage, remote, clock), clock, terms)
 
     def refresh(self) -> None:
         """Look at the remote again; nothing to do without one.
@@ -137,12 +140,14 @@ class Ledger:
         commit = self._branch.commit()
         if commit is None or not wanted:
             return {}
-        names = (f"{commit}:{SPECS_FOLDER}/{digest[:2]}/{digest[2:]}.json" for digest in wanted)
-        found: dict[str, Spec] = {}
-        for digest, content in zip(wanted, self._branch.git.objects.read(names), strict=True):
-            if content is not None:
-                found[digest] = self._checked_spec(digest, content.content)
-        return found
+        folder = self._branch.git.objects.read((f"{commit}:{SPECS_FOLDER}",))[0]
+        blobs = self._branch.trees.find(folder.oid if folder is not None else None, wanted)
+        contents = self._branch.git.objects.read(blobs.values())
+        return {
+            digest: self._checked_spec(digest, content.content)
+            for digest, content in zip(blobs, contents, strict=True)
+            if content is not None
+        }
 
     def _checked_spec(self, digest: str, content: bytes) -> Spec:
         if hashlib.sha256(content).hexdigest() != digest:
@@ -166,24 +171,28 @@ class Ledger:
         Raises:
             CorruptLedger: One cannot be read.
         """
+        from mlops.ledger.history import records  # noqa: PLC0415 - as above
+
         tip = self.tip()
         if tip is None:
             return
         name = str(address)
-        found = history.records(self._branch, tip, lambda r: address is None or name in r.addresses(), since)
+        found = records(self._branch, tip, lambda r: address is None or name in r.addresses(), since)
         for count, record in enumerate(found):
             if limit is not None and count >= limit:
                 return
             yield record
 
-    def at(self, time: float) -> history.Moment | None:
+    def at(self, time: float) -> Moment | None:
         """What this ledger said at a time, in epoch seconds; None: before its first record.
 
         Raises:
             CorruptLedger: A record cannot be read.
         """
+        from mlops.ledger.history import moment  # noqa: PLC0415 - as above
+
         tip = self.tip()
-        return history.moment(self._branch, tip, time) if tip is not None else None
+        return moment(self._branch, tip, time) if tip is not None else None
 
     def append(
         self,
@@ -212,7 +221,7 @@ class Ledger:
         if event not in _OUTSIDE_OF_RUNS:
             raise ValueError(f"{event.value} belongs to a run")
         entry = Entry(event, origin, digests=digests or {}, evidence=evidence, body=body or {})
-        drafts = (Draft(entry, keep_specs(specs)),)
+        drafts = (Draft(entry, make_specs(specs)),)
         return self._branch.append(lambda _: drafts)[-1].record
 
     def begin(self, intent: Intent, *, wait: float = 0.0, say: Callable[[str], None] | None = None) -> Run:
@@ -229,38 +238,12 @@ class Ledger:
             Locked: Somebody else holds it.
             MlopsError: The repository or the remote cannot be written; nothing was begun.
         """
-        seizure = Seizure(self._branch, self._clock, self._judge)
-        entry = Entry(
-            event=Event.STARTED,
-            origin=intent.origin,
-            run=secrets.token_hex(8),
-            digests=intent.digests,
-            gates=intent.gates,
-            evidence=intent.evidence,
-        )
-        specs = keep_specs(intent.specs)
-        self._branch.refresh()
-        taken_over, begun, tip = seizure.take(
-            intent.origin, lambda: Draft(self._started(entry, intent), specs), wait, say or (lambda _: None)
-        )
-        keeper = Keeper(self._branch, entry.run or "", self._clock, self._terms, begun)
-        keeper.start()
-        return Run(self._branch, tip, keeper, entry, taken_over)
-
-    def _started(self, entry: Entry, intent: Intent) -> Entry:
-        body: dict[str, JSON] = {
-            "process": process_to_json(self._me, self._clock.uptime()),
-            "intended": goals_to_json(intent.intended),
-        }
-        return Entry(entry.event, entry.origin, entry.run, entry.digests, entry.gates, entry.evidence, body=body)
-
-    def _judge(self, run: OpenRun) -> Lock:
-        return self._observer.judge(self.stage, run, read_lease(self._branch))
+        return self._locking.begin(intent, wait, say or (lambda _: None))
 
     def lock(self) -> Lock | None:
         """Who holds the lock, as far as was last seen; None: nobody."""
         run = self.state().run
-        return self._judge(run) if run is not None else None
+        return self._locking.judge(run) if run is not None else None
 
     def break_lock(self, origin: Origin) -> Record | None:
         """Close somebody's run as interrupted, whether it lives or not; it notices before its next write.
@@ -275,7 +258,7 @@ class Ledger:
         lock = self.lock()
         if lock is None:
             return None
-        return Seizure(self._branch, self._clock, self._judge).close(lock, origin, "broken")
+        return self._locking.close(lock, origin, "broken")
 
     def pack(self) -> int:
         """Pack this ledger's loose objects when they are many; call it after an apply.
@@ -283,10 +266,14 @@ class Ledger:
         Returns:
             How many records were packed.
         """
+        from mlops.ledger.packing import pack  # noqa: PLC0415 - as above
+
         tip = self.tip()
-        return packing.pack(self._branch.git, self.stage, tip) if tip is not None else 0
+        return pack(self._branch.git, self.stage, tip) if tip is not None else 0
 
     def verify(self) -> Sequence[Diagnostic]:
         """Replay the whole ledger; everything that does not hold."""
+        from mlops.ledger.history import verify  # noqa: PLC0415 - as above
+
         tip = self.tip()
-        return tuple(history.verify(self._branch, tip)) if tip is not None else ()
+        return tuple(verify(self._branch, tip)) if tip is not None else ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,18 @@ from pathlib import Path
 from mlops.git import GitRepository
 from mlops.git.command import failed
 from mlops.git.refs import flush_folder
+from mlops.ledger.packs import (
+    PACK_NAME,
+    forget_pack,
+    noted_packs,
+    packed_objects,
+    packs_folder,
+    remove_pack,
+)
 from mlops.ledger.tip import Tip
 
 SEGMENT = 64
 """Fewer new records than this stay loose."""
-
-_NAME = re.compile(r"^[0-9a-f]{40,64}$")
-_OWNED = (".idx", ".rev", ".pack")
-"""A pack's files, the index first: without it the pack is not read any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def _read(path: Path) -> list[Segment]:
         ]
     except (OSError, ValueError, TypeError, KeyError):
         return []
-    return segments if all(_NAME.match(segment.pack) for segment in segments) else []
+    return segments if all(PACK_NAME.match(segment.pack) for segment in segments) else []
 
 
 def _write(path: Path, segments: Sequence[Segment]) -> None:
@@ -83,7 +86,7 @@ def pack(git: GitRepository, stage: str, tip: Tip) -> int:
     Raises:
         MlopsError: The repository cannot be written; nothing is lost.
     """
-    note = git.common_directory / "mlops" / "packs" / f"{stage}.json"
+    note = packs_folder(git, stage) / "segments.json"
     segments = _read(note)
     first = segments[-1].last + 1 if segments else 1
     if tip.record.sequence - first + 1 < SEGMENT:
@@ -98,10 +101,7 @@ def pack(git: GitRepository, stage: str, tip: Tip) -> int:
         return 0
     flush_folder(git.common_directory / "objects" / "pack")
     _write(note, [*segments, Segment(first, tip.record.sequence, tip.commit, name)])
-    _remove_loose(git, name)
-    for old in swallowed:
-        if old.pack != name:
-            _remove(git, old.pack)
+    _tidy(git, stage, name, [segment.pack for segment in swallowed])
     return tip.record.sequence - first + 1
 
 
@@ -113,21 +113,19 @@ def _pack(git: GitRepository, tip: str, base: str | None) -> str | None:
     answer = git.command.run((*arguments, str(target)), revisions.encode())
     if answer.code != 0:
         raise failed(arguments, answer, git.root)
-    return answer.text if _NAME.match(answer.text) else None
+    return answer.text if PACK_NAME.match(answer.text) else None
 
 
-def _remove_loose(git: GitRepository, name: str) -> None:
-    """Remove the loose copies of what a pack holds."""
-    index = git.common_directory / "objects" / "pack" / f"pack-{name}.idx"
-    answer = git.command.must(("show-index", f"--object-format={git.hash_name}"), index.read_bytes())
-    for line in answer.output.splitlines():
-        oid = line.split()[1].decode()
+def _tidy(git: GitRepository, stage: str, name: str, swallowed: Sequence[str]) -> None:
+    """Remove what a new pack makes superfluous: loose copies, and packs of ours of which it holds every object.
+
+    The second is checked object by object: another ledger may rely on what an append of ours left there.
+    """
+    held = packed_objects(git, name)
+    for oid in held:
         with contextlib.suppress(FileNotFoundError):
             (git.common_directory / "objects" / oid[:2] / oid[2:]).unlink()
-
-
-def _remove(git: GitRepository, name: str) -> None:
-    """Remove a pack of ours whose content is in a newer one."""
-    for suffix in _OWNED:
-        with contextlib.suppress(FileNotFoundError):
-            (git.common_directory / "objects" / "pack" / f"pack-{name}{suffix}").unlink()
+    for old in {*swallowed, *noted_packs(git, stage)} - {name}:
+        if packed_objects(git, old) <= held:
+            remove_pack(git, old)
+        forget_pack(git, stage, old)

@@ -30,8 +30,8 @@ class RecordedResult:
         action: The plan's word: create, update, replace, delete, none, wait, blocked.
         outcome: What became of it. Done and not a deletion: `goal` is applied and healthy.
         reason: Why, where it is not done.
-        goal: Goal digest that the object now has; None where it is gone or not known. A failed change whose goal is the
-            base of its rollout was returned to that base, which ends the rollout.
+        goal: Goal digest that the object now has; None where it is gone or not known. A failed change with another goal
+            than that of its rollout was returned to what it started from, which ends the rollout.
         outputs: What it offers, such as `scoring_uri`.
         health: Name of its health state.
     """

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
+from mlops.errors import MlopsError
 from mlops.git import Actor
 from mlops.ledger.branch import Branch
 from mlops.ledger.clock import to_text
-from mlops.ledger.extend import Draft
+from mlops.ledger.extend import Draft, make_specs
 from mlops.ledger.fields import Malformed
 from mlops.ledger.keeper import Keeper
 from mlops.ledger.lock import lost
 from mlops.ledger.record import Entry, Origin, Record, RecordedResult
 from mlops.ledger.state import OpenRun, State
 from mlops.ledger.tip import Tip
-from mlops.resource import JSON, Address, Event, Spec, canonical
+from mlops.resource import JSON, Address, Event, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,6 @@ class Intent:
     gates: JSON = None
     evidence: JSON = None
     specs: Iterable[Spec] = ()
-
-
-def keep_specs(specs: Iterable[Spec]) -> dict[str, bytes]:
-    """Canonical JSON by digest."""
-    contents = (canonical(spec) for spec in specs)
-    return {hashlib.sha256(content).hexdigest(): content for content in contents}
 
 
 class _Ticket:
@@ -101,9 +95,15 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close a run that was left open as interrupted."""
-        if self._open:
-            self._keeper.stop()
+        if not self._open:
+            return
+        self._keeper.stop()
+        try:
             self.interrupt((), f"stopped by {kind.__name__}" if kind is not None else "it ended without a result")
+        except MlopsError as problem:
+            if error is None:
+                raise
+            error.add_note(f"The ledger could not be told: {problem}")
 
     def state(self) -> State:
         """The state after the last record of this run."""
@@ -135,7 +135,7 @@ class Run:
         """
         traffic = spec.get("traffic")
         weights = dict(traffic) if isinstance(traffic, Mapping) else {}
-        kept = keep_specs((spec,))
+        kept = make_specs((spec,))
         body: dict[str, JSON] = {
             "address": str(address),
             "goal": goal,

@@ -38,7 +38,7 @@ class Progress:
         done: Whether that step was put and checked; otherwise it was about to be put.
         spec: Digest of that step's whole spec.
         weights: Percent by live deployment in that step.
-        before: Percent by live deployment in the last step that was done: what served until `step` is done.
+        before: Percent by live deployment in the step before: what served until this one is done.
         started: Epoch seconds of the first step.
         paused_until: Epoch seconds before which it must not go on; None where it is not paused.
     """

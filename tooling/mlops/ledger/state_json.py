@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlops.ledger.clock import from_text, to_text
-from mlops.ledger.fields import Fields, Malformed
+from mlops.ledger.clock import to_text
+from mlops.ledger.fields import Fields, Malformed, read_moment
 from mlops.ledger.process import Process
 from mlops.ledger.record_json import (
     actor_to_json,
@@ -19,6 +19,8 @@ from mlops.ledger.state import Applied, OpenRun, Progress, State
 from mlops.resource import JSON, Address
 
 STATE_FORMAT = 1
+
+_APPLIED = {"goal", "since", "sequence", "action"}
 
 
 def _applied_to_json(applied: Applied) -> dict[str, JSON]:
@@ -73,6 +75,12 @@ def goals_to_json(goals: Mapping[Address, str | None]) -> dict[str, JSON]:
     return {str(address): goal for address, goal in goals.items()}
 
 
+def _is_applied(state: State, address: Address, goal: str) -> bool:
+    """Whether what was last good is what is applied, as nearly always: then it is written once."""
+    applied = state.applied.get(address)
+    return applied is not None and applied.goal == goal
+
+
 def state_to_json(state: State) -> dict[str, JSON]:
     """The content of `state.json`."""
     return {
@@ -83,7 +91,7 @@ def state_to_json(state: State) -> dict[str, JSON]:
         "time": to_text(state.time),
         "revision": revision_to_json(state.revision),
         "applied": {str(address): _applied_to_json(value) for address, value in state.applied.items()},
-        "good": {str(address): goal for address, goal in state.good.items()},
+        "good": {str(address): goal for address, goal in state.good.items() if not _is_applied(state, address, goal)},
         "denied": {str(address): dict(goals) for address, goals in state.denied.items()},
         "rollouts": {str(address): _progress_to_json(value) for address, value in state.rollouts.items()},
         "observed": {str(address): dict(value) for address, value in state.observed.items()},
@@ -160,11 +168,13 @@ def _read_applied(values: Mapping[str, JSON]) -> dict[Address, Applied]:
     """Written out, not through `Fields`: there can be ten thousand of these, and every plan reads them."""
     found: dict[Address, Applied] = {}
     for address, value in values.items():
-        match value:
-            case {"goal": str(goal), "since": str(since), "sequence": int(sequence), "action": str(action)}:
-                found[read_address(address)] = Applied(goal, from_text(since), sequence, action)
-            case _:
-                raise Malformed(f"what was applied at {address} is not readable")
+        if not isinstance(value, dict) or value.keys() != _APPLIED:
+            raise Malformed(f"what was applied at {address} has other keys than it should")
+        goal, since, sequence, action = value["goal"], value["since"], value["sequence"], value["action"]
+        texts = isinstance(goal, str) and isinstance(since, str) and isinstance(action, str)
+        if not texts or not isinstance(sequence, int):
+            raise Malformed(f"what was applied at {address} has a value of another type than it should")
+        found[read_address(address)] = Applied(goal, read_moment(since), sequence, action)
     return found
 
 
@@ -203,14 +213,17 @@ def read_state(value: object) -> State:
     fields = Fields(value, "the state")
     check_format(fields.integer("format"), STATE_FORMAT)
     denied = fields.mapping("denied")
+    applied = _read_applied(fields.mapping("applied"))
+    good = {address: value.goal for address, value in applied.items()}
+    good.update((read_address(address), goal) for address, goal in fields.texts("good").items())
     state = State(
         project=fields.text("project"),
         stage=fields.text("stage"),
         sequence=fields.integer("sequence"),
         time=fields.moment("time"),
         revision=read_revision(fields.take("revision")),
-        applied=_read_applied(fields.mapping("applied")),
-        good={read_address(address): goal for address, goal in fields.texts("good").items()},
+        applied=applied,
+        good=good,
         denied={read_address(address): Fields(denied, "denied").texts(address) for address in denied},
         rollouts={read_address(key): _read_progress(value) for key, value in fields.mapping("rollouts").items()},
         observed=_read_mappings(fields.mapping("observed")),
