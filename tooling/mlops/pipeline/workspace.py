@@ -177,7 +177,8 @@ class Workspace:
 
     def stage(self, stage: str, declared: Resolved) -> StageScope:
         """The scope of a stage: the computes that it declares, and those that its ledger knows objects on."""
-        types = {str(o["type"]) for o in self.repository.computes.values()}
+        computes = {r.driver for r in declared.resources} or set(self.repository.computes)
+        types = {str(self.repository.computes[name]["type"]) for name in computes}
         local = all(drivers.load(t).is_local for t in types)
         ledger = self.ledger(stage, local=local)
         ledger.refresh()
