@@ -97,7 +97,7 @@ class Cache:
         check_sum, data = found
         if not isinstance(data, bytes) or zlib.crc32(data) != check_sum:
             return None
-        value: JSON = json.loads(data)
+        value: JSON = json.loads(data.decode())
         return value
 
     def keep_document(self, key: str, value: JSON) -> None:

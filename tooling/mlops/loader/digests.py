@@ -49,6 +49,11 @@ class Digests:
     cache: Cache
     clock: Callable[[], int] = time.time_ns
     _plain_folders: set[str] = field(default_factory=set)
+    _prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Write the root as text once: joining Path objects takes longer than asking for a status."""
+        self._prefix = f"{self.root}/"
 
     def content(self, path: str, *, archive: bool = False) -> Content:
         """What a path leads to.
@@ -93,18 +98,18 @@ class Digests:
         folder = path.rpartition("/")[0]
         if folder not in self._plain_folders:
             self._check_folder(folder)
-        status = os.lstat(self.root / path)
+        status = os.lstat(self._prefix + path)
         if stat.S_ISLNK(status.st_mode):
             raise _LinkFound(path)
         return status
 
     def _check_folder(self, folder: str) -> None:
-        parts = folder.split("/") if folder else []
-        for end in range(1, len(parts) + 1):
-            part = "/".join(parts[:end])
-            if part not in self._plain_folders and stat.S_ISLNK(os.lstat(self.root / part).st_mode):
-                raise _LinkFound(part)
-            self._plain_folders.add(part)
+        if not folder or folder in self._plain_folders:
+            return
+        self._check_folder(folder.rpartition("/")[0])
+        if stat.S_ISLNK(os.lstat(self._prefix + folder).st_mode):
+            raise _LinkFound(folder)
+        self._plain_folders.add(folder)
 
     def _directory(self, path: str, *, archive: bool) -> Content:
         try:

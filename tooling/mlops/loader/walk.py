@@ -69,8 +69,9 @@ def walk(root: Path) -> Walk:
         if _is_file(found, PROJECT_FILE, status):
             found.entries.append(Entry(PROJECT_FILE, DocumentKind.PROJECT, "", "", status))
     for folder in _FOLDERS:
-        for entry in _scan(found, root / folder, folder, optional=True):
-            _visit_top(found, folder, entry)
+        if _is_folder(found, root, folder):
+            for entry in _scan(found, str(root / folder), folder):
+                _visit_top(found, folder, entry)
     return found
 
 
@@ -96,7 +97,7 @@ def _visit_folder(found: Walk, folder: str, owner: os.DirEntry[str]) -> None:
     base = f"{folder}/{owner.name}"
     stages: list[str] = []
     has_base = False
-    for entry in _scan(found, Path(owner.path), base):
+    for entry in _scan(found, owner.path, base):
         path = f"{base}/{entry.name}"
         if not entry.name.endswith(_SUFFIX):
             _visit_other(found, folder, path, entry)
@@ -129,18 +130,23 @@ def _visit_other(found: Walk, folder: str, path: str, entry: os.DirEntry[str]) -
         found.locks.add(path)
 
 
-def _scan(found: Walk, directory: Path, path: str, *, optional: bool = False) -> Iterator[os.DirEntry[str]]:
+def _is_folder(found: Walk, root: Path, path: str) -> bool:
+    """Whether there is a folder at a path; nothing there is no problem, anything else is."""
+    try:
+        status = os.lstat(root / path)
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(status.st_mode):
+        _refuse_link(found, path)
+        return False
+    return True
+
+
+def _scan(found: Walk, directory: str, path: str) -> Iterator[os.DirEntry[str]]:
     """Entries of a folder by name, without hidden ones; names that differ only in case are a problem."""
     try:
-        if directory.is_symlink():
-            _refuse_link(found, path)
-            return
         with os.scandir(directory) as entries:
-            ordered = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-    except FileNotFoundError:
-        if not optional:
-            found.refuse(path, "Folder cannot be read", "It is gone.", "Run the command again.")
-        return
+            ordered = sorted([e for e in entries if e.name[0] != "."], key=_name)
     except OSError as error:
         found.refuse(path, "Folder cannot be read", f"{error.strerror}.", "Mend its permissions, or what it is.")
         return
@@ -151,6 +157,10 @@ def _scan(found: Walk, directory: Path, path: str, *, optional: bool = False) ->
             detail = f"{entry.name} and {other} are one file on Windows and macOS."
             found.refuse(f"{path}/{entry.name}", "Names differ only in case", detail, "Rename one of them.")
         yield entry
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def _is_document(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from pathlib import PurePosixPath
 
 _OWN = frozenset({".git", ".mlops"})
 
@@ -22,4 +21,4 @@ def within(folder: str, text: str) -> str | None:
 
 def folder_of(file: str) -> str:
     """The folder of a file, relative to the repository; "." for the root."""
-    return str(PurePosixPath(file).parent)
+    return file.rpartition("/")[0] or "."
