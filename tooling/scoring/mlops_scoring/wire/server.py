@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.messages import Headers, Request, bodiless, message, serialise_head
@@ -123,14 +123,12 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or close it when there are too many."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(transport)
-        self._transport = transport
+        connected = self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         if len(self._listener.connections) >= self._listener.limits.connections or self._listener.draining:
-            transport.abort()
+            connected.abort()
             return
         self._listener.connections.add(self)
-        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        connected.set_write_buffer_limits(high=_HIGH_WATER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything; tell the answerer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -166,10 +166,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        connected = self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        connected.set_write_buffer_limits(high=_HIGH_WATER)
         self._upstream.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
