@@ -13,6 +13,8 @@
 """
 
 from mlops.drivers.registry.blobs import FileBlobs
+from mlops.drivers.registry.copying import copy_file
 from mlops.drivers.registry.driver import DRIVER, RegistryDriver
+from mlops.drivers.registry.rows import content_digest
 
-__all__ = ["DRIVER", "FileBlobs", "RegistryDriver"]
+__all__ = ["DRIVER", "FileBlobs", "RegistryDriver", "content_digest", "copy_file"]

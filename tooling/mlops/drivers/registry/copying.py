@@ -57,3 +57,20 @@ def _copy_bytes(source: int, target: int, size: int) -> str:
         while chunk:
             chunk = chunk[os.write(target, chunk) :]
     return hasher.hexdigest()
+
+
+def copy_file(source: Path, target: Path) -> str:
+    """Copy a file to a new one, durably, making its folders; return the digest of what was written.
+
+    Raises:
+        TargetError: The source is not there, a link, or neither a file nor a folder.
+        OSError: The target is there, or cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        digest = copy(source, descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return digest

@@ -77,8 +77,8 @@ class RegistryDriver:
         FieldRule("description", FieldEffect.IN_PLACE, "a description says what is thought of a version"),
     )
     traffic: ClassVar[TrafficSupport] = TrafficSupport.NONE
-    refused: ClassVar[Mapping[str, str]] = {}
     is_local: ClassVar[bool] = True
+    refused: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, scope: Scope) -> None:
         """Open nothing yet.
