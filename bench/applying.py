@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import repositories
-from bench.measure import MLOPS, run
 from bench.table import Row, at_most
 from mlops.drivers import memory
 from mlops.pipeline.applying import ApplyRequest, Conduct, apply
@@ -47,7 +46,6 @@ def _once(root: Path) -> float:
         files |= repositories.endpoint(f"endpoint-{number}")
     repositories.write(root, files)
     repositories.commit(root)
-    run((MLOPS, "environment", "lock", "plain:1"), root)
     _apply(root, SHARED)
     memory.target(root.name).latency = LATENCY
     return _apply(root, "dev")

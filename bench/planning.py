@@ -22,7 +22,6 @@ def estate(root: Path, objects: int) -> Path:
         files |= repositories.endpoint(name)
     repositories.write(root, files)
     repositories.commit(root)
-    run((MLOPS, "environment", "lock", "plain:1"), root)
     run((MLOPS, "apply", "--stage", "dev", "--yes"), root)
     return root
 

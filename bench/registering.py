@@ -23,9 +23,10 @@ _TIMES = 3
 
 
 def _file(path: Path, size: int) -> Path:
-    """A file of random bytes."""
+    """A file of random bytes that no scanner takes for a pickle."""
     with path.open("wb") as file:
-        for _ in range(size // _BLOCK):
+        file.write(bytes(_BLOCK))
+        for _ in range(size // _BLOCK - 1):
             file.write(os.urandom(_BLOCK))
         file.flush()
         os.fsync(file.fileno())
@@ -57,8 +58,8 @@ def _by_hand(folder: Path, source: Path) -> Sample:
 
 
 def _large(folder: Path) -> Iterator[Row]:
-    source = _file(folder / "source.bin", GIGABYTE)
-    small = _file(folder / "small.bin", 20 * _BLOCK)
+    source = _file(folder / "source.safetensors", GIGABYTE)
+    small = _file(folder / "small.safetensors", 20 * _BLOCK)
     peer = _by_hand(folder, source)
     ours = _register(folder / "large", source)
     least = _register(folder / "least", small)

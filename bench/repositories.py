@@ -7,8 +7,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlops.lockfile import LockInput, server_requirements
+from mlops.pipeline.lock_making import make_lock
+
 ENVIRONMENT = "environments/plain/1"
 """An environment with nothing but the scoring server's own requirements."""
+
+_NOTHING = LockInput((), None, (), server_requirements())
 
 _SCORE = '''"""Answer with the length of the request."""
 
@@ -40,8 +45,8 @@ def commit(root: Path) -> None:
 def model(name: str, version: int, content: str) -> dict[str, str]:
     """The files of one model version."""
     sha256 = hashlib.sha256(content.encode()).hexdigest()
-    declared = f"description: {name}\npath: {version}.bin\nsha256: {sha256}\ntags: {{team: bench}}\n"
-    return {f"models/{name}/{version}.yaml": declared, f"models/{name}/{version}.bin": content}
+    declared = f"description: {name}\npath: {version}.txt\nsha256: {sha256}\ntags: {{team: bench}}\n"
+    return {f"models/{name}/{version}.yaml": declared, f"models/{name}/{version}.txt": content}
 
 
 def endpoint(name: str, compute: str = "here") -> dict[str, str]:
@@ -65,6 +70,7 @@ def project(compute: str = "{type: local, ports: 8700-8719}") -> dict[str, str]:
         "mlops.yaml": f"project: bench\ncomputes:\n  here: {compute}\nstages:\n  dev: {{}}\n",
         ".gitignore": ".mlops/\n",
         f"{ENVIRONMENT}.yaml": "description: The scoring server alone.\nrequirements: []\n",
+        f"{ENVIRONMENT}.lock": make_lock("plain:1", _NOTHING),
     }
 
 

@@ -22,11 +22,9 @@ _PATIENCE = 60.0
 _PORT = 5871
 
 
-def _load(port: int, folder: Path) -> dict[str, Any]:
+def _load(port: int) -> dict[str, Any]:
     """Eight connections for some seconds: requests a second, p50 and p99 in milliseconds, failures."""
-    body = folder / "body.json"
-    body.write_text(_BODY, encoding="utf-8")
-    options = ["--port", str(port), "--seconds", str(SECONDS), "--clients", "8", "--body", str(body)]
+    options = ["--port", str(port), "--seconds", str(SECONDS), "--connections", "8", "--body", _BODY]
     command = [sys.executable, str(ROOT / "tests/scoring/load.py"), *options]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     report: dict[str, Any] = json.loads(done.stdout)
@@ -86,7 +84,7 @@ def _peer(folder: Path) -> Iterator[int]:
 
 def _line(report: dict[str, Any], memory: float) -> str:
     """One side's figures."""
-    rate, p50, p99 = report["requests_per_second"], report["p50_ms"], report["p99_ms"]
+    rate, p50, p99 = report["requests_per_second"], report["p50"], report["p99"]
     return f"{rate:,.0f} /s, p50 {p50:.2f} ms, p99 {p99:.2f} ms, {memory:.0f} MiB"
 
 
@@ -102,16 +100,15 @@ def rows(folder: Path) -> Iterator[Row]:
     """Eight clients for some seconds on each."""
     repositories.write(folder, repositories.project() | repositories.models(1) | repositories.endpoint("first"))
     repositories.commit(folder)
-    run((MLOPS, "environment", "lock", "plain:1"), folder)
     run((MLOPS, "apply", "--stage", "dev", "--yes"), folder)
     try:
         pid, port = _supervisor(folder)
-        report = _load(port, folder)
+        report = _load(port)
         ours = _line(report, _memory(pid))
     finally:
         run((MLOPS, "destroy", "--stage", "dev", "--yes", "--allow-deletes", "10"), folder)
     with _peer(folder) as server:
-        peer = _line(_load(_PORT, folder), _memory(server))
+        peer = _line(_load(_PORT), _memory(server))
     failures = report["failures"]
     yield Row("local endpoint, one worker, 8 clients", ours, f"{peer}, azureml-inference-server-http")
     yield Row("its failed requests", str(failures), bar="0", kept=failures == 0)
