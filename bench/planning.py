@@ -28,7 +28,7 @@ def estate(root: Path, objects: int) -> Path:
 
 def close(root: Path) -> None:
     """Take down what an estate has live, and the estate."""
-    run((MLOPS, "destroy", "--stage", "dev", "--yes", "--allow-deletes", "100"), root)
+    run((MLOPS, "destroy", "--stage", "dev", "--yes"), root)
     shutil.rmtree(root)
 
 

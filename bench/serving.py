@@ -106,7 +106,7 @@ def rows(folder: Path) -> Iterator[Row]:
         report = _load(port)
         ours = _line(report, _memory(pid))
     finally:
-        run((MLOPS, "destroy", "--stage", "dev", "--yes", "--allow-deletes", "10"), folder)
+        run((MLOPS, "destroy", "--stage", "dev", "--yes"), folder)
     with _peer(folder) as server:
         peer = _line(_load(_PORT), _memory(server))
     failures = report["failures"]
