@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from mlops.pipeline.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., object])
-Decorator = Callable[[F], F]
+
+
+class Decorator(Protocol):
+    """Adds an option to a command."""
+
+    def __call__(self, command: F, /) -> F:
+        """The command with the option."""
 
 
 class AddressType(click.ParamType[Address]):
@@ -55,7 +61,7 @@ def directory() -> Path:
     return found
 
 
-def format_option(*formats: Format) -> Decorator[F]:
+def format_option(*formats: Format) -> Decorator:
     """`--format`, with the formats that a command has; the first is the default."""
 
     def keep(context: click.Context, _parameter: click.Parameter, value: str) -> None:
@@ -75,7 +81,7 @@ def format_option(*formats: Format) -> Decorator[F]:
     )
 
 
-def stage_option() -> Decorator[F]:
+def stage_option() -> Decorator:
     """`--stage`, which the environment or the only stage may answer."""
     return click.option(
         "-s",
@@ -87,7 +93,7 @@ def stage_option() -> Decorator[F]:
     )
 
 
-def only_option() -> Decorator[F]:
+def only_option() -> Decorator:
     """`--only`, repeatable."""
     return click.option(
         "--only",
@@ -98,7 +104,7 @@ def only_option() -> Decorator[F]:
     )
 
 
-def retry_option() -> Decorator[F]:
+def retry_option() -> Decorator:
     """`--retry`, repeatable."""
     return click.option(
         "--retry",
@@ -138,3 +144,8 @@ def choose_stage(stage: str | None, stages: Sequence[str]) -> str:
             command=f"export MLOPS_STAGE={stages[0] if stages else 'STAGE'}",
         )
     )
+
+
+def reason_option() -> Decorator:
+    """`-m/--reason`, which the ledger keeps."""
+    return click.option("-m", "--reason", default="", metavar="TEXT", help="Why, for the ledger.")

@@ -69,6 +69,10 @@ class Terminal:
             text = json.dumps({"level": "info", "text": text.rstrip("\n")})
         _write(self.err, text if text.endswith("\n") else f"{text}\n")
 
+    def talk(self, line: str) -> None:
+        """Write one line to stderr as it is."""
+        _write(self.err, f"{line}\n")
+
     def warn(self, *problems: Diagnostic) -> None:
         """Warn; the command goes on."""
         self._problems(problems, "warning", None)

@@ -214,13 +214,14 @@ def _served(moment: Moment, ledger: Ledger) -> Iterable[Served]:
         )
 
 
-def served_at(workspace: Workspace, stage: str, time: float) -> Past:
+def served_at(workspace: Workspace, stage: str, time: float, address: Address | None = None) -> Past:
     """What served at a time, and why.
 
     Args:
         workspace: The opened repository.
         stage: The stage, or `shared`.
         time: Epoch seconds.
+        address: Only this object.
 
     Raises:
         NotFound: The ledger begins later.
@@ -237,4 +238,5 @@ def served_at(workspace: Workspace, stage: str, time: float) -> Past:
                 command=f"mlops history --stage {stage}",
             )
         )
-    return Past(stage, time, entry_of(moment.record, lambda _goal: None), tuple(_served(moment, ledger)))
+    served = tuple(item for item in _served(moment, ledger) if address in (None, item.address))
+    return Past(stage, time, entry_of(moment.record, lambda _goal: None), served)
