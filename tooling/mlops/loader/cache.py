@@ -56,9 +56,9 @@ class Cache:
     """
 
     path: Path | None
-    _documents: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    _documents: dict[str, tuple[int, object]] = field(default_factory=dict)
     _files: dict[str, FileRow] = field(default_factory=dict)
-    _new_documents: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    _new_documents: dict[str, tuple[int, object]] = field(default_factory=dict)
     _new_files: dict[str, FileRow] = field(default_factory=dict)
     _used_documents: set[str] = field(default_factory=set)
     _used_files: set[str] = field(default_factory=set)

@@ -208,13 +208,12 @@ def find_root(directory: Path) -> Path:
     )
 
 
-def open_workspace(directory: Path, *, make_driver: MakeDriver = drivers.make, clock: Clock | None = None) -> Workspace:
-    """Open the repository around a directory.
+def open_git(root: Path) -> tuple[GitRepository, Revision]:
+    """The Git repository around a root, and what is checked out.
 
     Raises:
-        InvalidRepository: With every problem of its files.
+        InvalidRepository: It is no Git repository, or it tracks files under `.mlops/`, which would be believed.
     """
-    root = find_root(directory)
     git = GitRepository.open(root)
     inside = root.relative_to(git.root).as_posix() if root != git.root else ""
     survey = git.survey(f"{inside}/{PRIVATE}" if inside else PRIVATE)
@@ -227,5 +226,16 @@ def open_workspace(directory: Path, *, make_driver: MakeDriver = drivers.make, c
                 command=f"git rm -r --cached {PRIVATE} && echo {PRIVATE}/ >> .gitignore",
             )
         )
+    return git, survey.revision
+
+
+def open_workspace(directory: Path, *, make_driver: MakeDriver = drivers.make, clock: Clock | None = None) -> Workspace:
+    """Open the repository around a directory.
+
+    Raises:
+        InvalidRepository: With every problem of its files.
+    """
+    root = find_root(directory)
+    git, revision = open_git(root)
     repository = load(root, compute_types=ComputeTypes())
-    return Workspace(root, git, survey.revision, repository, clock or SystemClock(), make_driver)
+    return Workspace(root, git, revision, repository, clock or SystemClock(), make_driver)

@@ -18,6 +18,7 @@ from mlops.schemas.fields import (
     EndpointName,
     EnvironmentReference,
     File,
+    Maybe,
     Memory,
     ModelReference,
     Number,
@@ -43,13 +44,13 @@ class CodeConfiguration(Document):
 class RequestSettings(Document):
     """Limits of requests."""
 
-    request_timeout_ms: Annotated[int, Field(ge=1, le=300_000)] | None = Field(
+    request_timeout_ms: Maybe[Annotated[int, Field(ge=1, le=300_000)]] = Field(
         default=None, description="Milliseconds that a request may take; 5000 if unset."
     )
-    max_concurrent_requests_per_instance: _Count | None = Field(
+    max_concurrent_requests_per_instance: Maybe[_Count] = Field(
         default=None, description="Requests that one instance handles at once; 1 if unset."
     )
-    max_queue_wait_ms: Annotated[int, Field(ge=0, le=300_000)] | None = Field(
+    max_queue_wait_ms: Maybe[Annotated[int, Field(ge=0, le=300_000)]] = Field(
         default=None, description="Milliseconds that a request may wait for an instance; 500 if unset."
     )
 
@@ -57,15 +58,15 @@ class RequestSettings(Document):
 class Probe(Document):
     """How an instance's health is asked for. Times are seconds."""
 
-    initial_delay: Annotated[Number, Field(ge=0)] | None = Field(
+    initial_delay: Maybe[Annotated[Number, Field(ge=0)]] = Field(
         default=None, description="Seconds before the first probe; 10 if unset."
     )
-    period: Seconds | None = Field(default=None, description="Seconds between two probes; 10 if unset.")
-    timeout: Seconds | None = Field(default=None, description="Seconds that a probe may take; 2 if unset.")
-    success_threshold: _Count | None = Field(
+    period: Maybe[Seconds] = Field(default=None, description="Seconds between two probes; 10 if unset.")
+    timeout: Maybe[Seconds] = Field(default=None, description="Seconds that a probe may take; 2 if unset.")
+    success_threshold: Maybe[_Count] = Field(
         default=None, description="Successes in a row that make it healthy; 1 if unset."
     )
-    failure_threshold: _Count | None = Field(
+    failure_threshold: Maybe[_Count] = Field(
         default=None, description="Failures in a row that make it unhealthy; 30 if unset."
     )
 
@@ -76,27 +77,27 @@ class ScaleSettings(Document):
     type: Literal["default", "target_utilization"] = Field(
         description="default: instance_count says it; target_utilization: an autoscaler does, between the limits."
     )
-    min_instances: _Count | None = Field(default=None, description="Fewest instances; 1 if unset.")
-    max_instances: _Count | None = Field(default=None, description="Most instances; 1 if unset.")
-    target_utilization_percentage: Annotated[int, Field(ge=1, le=100)] | None = Field(
+    min_instances: Maybe[_Count] = Field(default=None, description="Fewest instances; 1 if unset.")
+    max_instances: Maybe[_Count] = Field(default=None, description="Most instances; 1 if unset.")
+    target_utilization_percentage: Maybe[Annotated[int, Field(ge=1, le=100)]] = Field(
         default=None, description="Utilisation to aim for; 70 if unset."
     )
-    polling_interval: _Count | None = Field(default=None, description="Seconds between two decisions; 1 if unset.")
+    polling_interval: Maybe[_Count] = Field(default=None, description="Seconds between two decisions; 1 if unset.")
 
 
 class Quantities(Document):
     """Amounts of what an instance uses."""
 
-    cpu: Cpu | None = Field(default=None, description="CPU cores, such as 500m or 0.5.")
-    memory: Memory | None = Field(default=None, description="Memory, such as 256Mi or 1Gi.")
-    gpu: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Whole GPUs.")
+    cpu: Maybe[Cpu] = Field(default=None, description="CPU cores, such as 500m or 0.5.")
+    memory: Maybe[Memory] = Field(default=None, description="Memory, such as 256Mi or 1Gi.")
+    gpu: Maybe[Annotated[int, Field(ge=0)]] = Field(default=None, description="Whole GPUs.")
 
 
 class Resources(Document):
     """What an instance is given."""
 
-    requests: Quantities | None = Field(default=None, description="What it is given at least.")
-    limits: Quantities | None = Field(default=None, description="What it may use at most.")
+    requests: Maybe[Quantities] = Field(default=None, description="What it is given at least.")
+    limits: Maybe[Quantities] = Field(default=None, description="What it may use at most.")
 
 
 class Deployment(Document):
@@ -104,20 +105,20 @@ class Deployment(Document):
 
     model: ModelReference = Field(description="The model version: name:version.")
     environment: EnvironmentReference = Field(description="The environment version: name:version.")
-    code_configuration: CodeConfiguration | None = Field(
+    code_configuration: Maybe[CodeConfiguration] = Field(
         default=None, description="The entry script; not needed for ONNX, scikit-learn and MLflow models."
     )
-    instance_count: _Count | None = Field(default=None, description="Number of instances; 1 if unset.")
-    instance_type: Text | None = Field(default=None, description="Machine type, where the compute has several.")
-    environment_variables: Variables | None = Field(default=None, description="Variables for the entry script.")
-    request_settings: RequestSettings | None = Field(default=None, description="Limits of requests.")
-    liveness_probe: Probe | None = Field(default=None, description="When to restart an instance.")
-    readiness_probe: Probe | None = Field(default=None, description="When an instance gets requests.")
-    scale_settings: ScaleSettings | None = Field(default=None, description="Whether an autoscaler owns the number.")
-    resources: Resources | None = Field(default=None, description="What an instance is given.")
-    description: Text | None = Field(default=None, description="What it is.")
-    tags: Tags | None = Field(default=None, description="Searchable.")
-    properties: Tags | None = Field(default=None, description="Searchable.")
+    instance_count: Maybe[_Count] = Field(default=None, description="Number of instances; 1 if unset.")
+    instance_type: Maybe[Text] = Field(default=None, description="Machine type, where the compute has several.")
+    environment_variables: Maybe[Variables] = Field(default=None, description="Variables for the entry script.")
+    request_settings: Maybe[RequestSettings] = Field(default=None, description="Limits of requests.")
+    liveness_probe: Maybe[Probe] = Field(default=None, description="When to restart an instance.")
+    readiness_probe: Maybe[Probe] = Field(default=None, description="When an instance gets requests.")
+    scale_settings: Maybe[ScaleSettings] = Field(default=None, description="Whether an autoscaler owns the number.")
+    resources: Maybe[Resources] = Field(default=None, description="What an instance is given.")
+    description: Maybe[Text] = Field(default=None, description="What it is.")
+    tags: Maybe[Tags] = Field(default=None, description="Searchable.")
+    properties: Maybe[Tags] = Field(default=None, description="Searchable.")
 
 
 class SampleRequest(Document):
@@ -127,25 +128,25 @@ class SampleRequest(Document):
     expected: JsonValue = Field(
         description="The expected answer: a path to a JSON file (any text is a path), or the JSON itself."
     )
-    tolerance: Annotated[Number, Field(ge=0)] | None = Field(
+    tolerance: Maybe[Annotated[Number, Field(ge=0)]] = Field(
         default=None, description="Largest difference between numbers; 1e-6 if unset."
     )
-    deployment: DeploymentName | None = Field(default=None, description="The only deployment to which it applies.")
+    deployment: Maybe[DeploymentName] = Field(default=None, description="The only deployment to which it applies.")
 
 
 class RolloutChecks(Document):
     """What is checked at each step of a rollout."""
 
-    sample_request: bool | None = Field(
+    sample_request: Maybe[bool] = Field(
         default=None, description="Score the sample request on the new version; true if unset and one is declared."
     )
-    max_error_rate: Percent | None = Field(
+    max_error_rate: Maybe[Percent] = Field(
         default=None, description="Largest share of failed requests on the new version, such as 1%."
     )
-    min_requests: Annotated[int, Field(ge=0)] | None = Field(
+    min_requests: Maybe[Annotated[int, Field(ge=0)]] = Field(
         default=None, description="Fewer requests than this say nothing yet; 0 if unset."
     )
-    deadline: Duration | None = Field(
+    deadline: Maybe[Duration] = Field(
         default=None, description="How long to wait for a check that says nothing yet, before going back; 10m if unset."
     )
 
@@ -156,32 +157,32 @@ class RolloutPlan(Document):
     strategy: Literal["all_at_once", "canary", "blue_green"] = Field(
         description="all_at_once switches; canary shifts by weights; blue_green starts the new one, checks, switches."
     )
-    weights: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1, max_length=20)] | None = Field(
+    weights: Maybe[Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1, max_length=20)]] = Field(
         default=None, description="Percent of the traffic on the new version, step by step, before 100; canary only."
     )
-    soak: Duration | None = Field(default=None, description="How long each step has to stay good; 0 if unset.")
-    checks: RolloutChecks | None = Field(default=None, description="What is checked at each step.")
+    soak: Maybe[Duration] = Field(default=None, description="How long each step has to stay good; 0 if unset.")
+    checks: Maybe[RolloutChecks] = Field(default=None, description="What is checked at each step.")
 
 
 class Endpoint(File):
     """An endpoint in one stage: endpoint.yaml with the stage's patch."""
 
-    name: EndpointName | None = Field(default=None, description="The name; as the folder's, if written.")
-    type: Literal["online"] | None = Field(default=None, description="The kind of endpoint; online if unset.")
+    name: Maybe[EndpointName] = Field(default=None, description="The name; as the folder's, if written.")
+    type: Maybe[Literal["online"]] = Field(default=None, description="The kind of endpoint; online if unset.")
     compute: ComputeName = Field(description="Where it runs: a compute of mlops.yaml.")
-    auth_mode: Literal["none"] | None = Field(
+    auth_mode: Maybe[Literal["none"]] = Field(
         default=None, description="Who may call it; none, which is the only one so far: whoever reaches the compute."
     )
-    description: Text | None = Field(default=None, description="What it is.")
-    tags: Tags | None = Field(default=None, description="Searchable.")
-    properties: Tags | None = Field(default=None, description="Searchable.")
+    description: Maybe[Text] = Field(default=None, description="What it is.")
+    tags: Maybe[Tags] = Field(default=None, description="Searchable.")
+    properties: Maybe[Tags] = Field(default=None, description="Searchable.")
     deployments: Annotated[dict[DeploymentName, Deployment], Field(min_length=1)] = Field(
         description="What answers, by name."
     )
-    traffic: dict[DeploymentName, _Weight] | None = Field(
+    traffic: Maybe[dict[DeploymentName, _Weight]] = Field(
         default=None, description="Percent of the requests by deployment, 0 or 100 in all; the only one gets 100."
     )
-    sample_request: SampleRequest | None = Field(default=None, description="A request whose answer is known.")
-    rollout: RolloutPlan | None = Field(default=None, description="How a change is rolled out; all at once if unset.")
-    protect: bool | None = Field(default=None, description="Refuse to delete or replace it; the stage's rule if unset.")
-    timeout: Duration | None = Field(default=None, description="How long to wait for it to become healthy.")
+    sample_request: Maybe[SampleRequest] = Field(default=None, description="A request whose answer is known.")
+    rollout: Maybe[RolloutPlan] = Field(default=None, description="How a change is rolled out; all at once if unset.")
+    protect: Maybe[bool] = Field(default=None, description="Refuse to delete or replace it; the stage's rule if unset.")
+    timeout: Maybe[Duration] = Field(default=None, description="How long to wait for it to become healthy.")

@@ -6,14 +6,53 @@ Validators raise ValueError with sentences for the user; `check` turns them into
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from mlops.schemas import names, quantities
 from mlops.schemas.names import NameKind
 
 _SECRET = "${secret:"  # noqa: S105 - the syntax of a reference, not a secret
+
+
+class _Present:
+    """A field that may be left out, but not left empty: null would say nothing and be kept."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Refuse null; a default is not validated, so it may be None."""
+        return core_schema.no_info_after_validator_function(_not_empty, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the value that is there."""
+        found = handler(schema)
+        branches: list[JsonSchemaValue] = [branch for branch in found.get("anyOf", []) if branch != {"type": "null"}]
+        if len(branches) == 1:
+            return branches[0]
+        return {**found, "anyOf": branches} if branches else found
+
+
+def _not_empty(value: object) -> object:
+    if value is None:
+        raise ValueError("It is empty: write a value, or remove the key.")
+    return value
+
+
+_T = TypeVar("_T")
+Maybe = Annotated[_T | None, _Present()]
+"""A field that may be left out."""
 
 
 class Document(BaseModel):
@@ -25,7 +64,7 @@ class Document(BaseModel):
 class File(Document):
     """The root of a file."""
 
-    editor_schema: str | None = Field(
+    editor_schema: Maybe[str] = Field(
         default=None, alias="$schema", description="The JSON Schema of this file, for editors; nothing else reads it."
     )
 

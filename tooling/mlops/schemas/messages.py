@@ -68,7 +68,7 @@ def _refused_value(path: DocumentPath, error: Mapping[str, Any]) -> Problem:
     if not colon or not todo.startswith(_ADVICE):
         detail, todo = str(error["ctx"]["error"]), ""
     todo = f"{todo[:1].upper()}{todo[1:]}"
-    summary = "Invalid name" if at_key else "Invalid value"
+    summary = "Invalid name" if at_key else "Empty value" if error["input"] is None else "Invalid value"
     return Problem(path, summary, f"{detail}." if colon and todo else detail, todo, at_key=at_key)
 
 

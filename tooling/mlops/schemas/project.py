@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mlops.schemas.fields import ComputeName, Document, File, ProjectName, RelativePath, StageName, Text
+from mlops.schemas.fields import ComputeName, Document, File, Maybe, ProjectName, RelativePath, StageName, Text
 
 _ClassName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 
@@ -15,7 +15,7 @@ class Registry(Document):
     """Where versions of models and environments are kept."""
 
     type: Literal["embedded"] = Field(description="The kind of registry; embedded is SQLite and files on this machine.")
-    path: RelativePath | None = Field(
+    path: Maybe[RelativePath] = Field(
         default=None, description="Folder of the embedded registry, within the repository; .mlops/registry if unset."
     )
 
@@ -23,7 +23,7 @@ class Registry(Document):
 class LedgerOptions(Document):
     """Where the ledger's branches are pushed."""
 
-    remote: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] | None = Field(
+    remote: Maybe[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]] = Field(
         default=None, description="The Git remote that holds the ledger; unset, it stays in this clone."
     )
 
@@ -39,9 +39,9 @@ class PickleFormat(Document):
 class Formats(Document):
     """The formats of model files that can run code when they are read; what is not listed is refused."""
 
-    joblib: PickleFormat | None = Field(default=None, description="Files named *.joblib.")
-    pickle: PickleFormat | None = Field(default=None, description="Files named *.pkl or *.pickle.")
-    skops: PickleFormat | None = Field(default=None, description="Types that *.skops files may name beyond skops' own.")
+    joblib: Maybe[PickleFormat] = Field(default=None, description="Files named *.joblib.")
+    pickle: Maybe[PickleFormat] = Field(default=None, description="Files named *.pkl or *.pickle.")
+    skops: Maybe[PickleFormat] = Field(default=None, description="Types that *.skops files may name beyond skops' own.")
 
 
 class ModelPolicy(Document):
@@ -61,8 +61,8 @@ class Compute(BaseModel):
 class Stage(Document):
     """A stage, such as dev or prod."""
 
-    description: Text | None = Field(default=None, description="What the stage is for.")
-    branch: Annotated[str, Field(pattern=r"^[^\s~^:?*\[\\-][^\s~^:?*\[\\]*$")] | None = Field(
+    description: Maybe[Text] = Field(default=None, description="What the stage is for.")
+    branch: Maybe[Annotated[str, Field(pattern=r"^[^\s~^:?*\[\\-][^\s~^:?*\[\\]*$")]] = Field(
         default=None, description="Apply only clean commits of this Git branch; unset, any tree may be applied."
     )
     protect: bool = Field(default=False, description="Refuse to delete or replace the stage's endpoints.")
@@ -71,15 +71,15 @@ class Stage(Document):
 class Project(File):
     """The file `mlops.yaml` in the repository's root."""
 
-    required_version: str | None = Field(
+    required_version: Maybe[str] = Field(
         default=None, description="Versions of the toolkit that may read this repository, such as >=0.1,<1 (PEP 440)."
     )
     project: ProjectName = Field(description="The project's id; part of what marks live objects as this project's.")
-    name: Text | None = Field(default=None, description="The project's name for people.")
-    description: Text | None = Field(default=None, description="What the project is for.")
-    registry: Registry | None = Field(default=None, description="Where versions are kept; embedded if unset.")
-    ledger: LedgerOptions | None = Field(default=None, description="Where the ledger is pushed.")
-    models: ModelPolicy | None = Field(default=None, description="Rules for all models.")
+    name: Maybe[Text] = Field(default=None, description="The project's name for people.")
+    description: Maybe[Text] = Field(default=None, description="What the project is for.")
+    registry: Maybe[Registry] = Field(default=None, description="Where versions are kept; embedded if unset.")
+    ledger: Maybe[LedgerOptions] = Field(default=None, description="Where the ledger is pushed.")
+    models: Maybe[ModelPolicy] = Field(default=None, description="Rules for all models.")
     computes: dict[ComputeName, Compute] = Field(
         default_factory=dict, description="Named places where endpoints run; options depend on the type."
     )
