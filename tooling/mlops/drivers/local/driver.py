@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from mlops.driver import Answer, Blobs, Scope
 from mlops.drivers.local import admin, process
 from mlops.drivers.local.configuration import Document, Sources, Target, make_document, mapping
-from mlops.drivers.local.folders import Folders, exclusive, remove
-from mlops.drivers.local.home import Home, is_foreign, lock_of, make_home, names, read_home
+from mlops.drivers.local.folders import Folders, exclusive
+from mlops.drivers.local.home import Home, is_foreign, lock_of, make_home, names, read_home, remove_home
 from mlops.drivers.local.ports import DEFAULT_PORTS, parse_ports
 from mlops.drivers.local.rules import REFUSED, RULES
 from mlops.drivers.local.status import address_of, stamp_of, to_observed, to_silent
@@ -42,6 +42,7 @@ class LocalDriver:
 
     rules: ClassVar[tuple[FieldRule, ...]] = RULES
     traffic: ClassVar[TrafficSupport] = TrafficSupport.WEIGHTED
+    is_local: ClassVar[bool] = True
     refused: ClassVar[Mapping[str, str]] = REFUSED
 
     def __init__(self, scope: Scope) -> None:
@@ -163,7 +164,7 @@ class LocalDriver:
             if process.is_alive(home):
                 self._refuse_foreign(address, _read(home))
                 process.stop(home)
-            remove(home.folder)
+            remove_home(home)
 
     def score(self, address: Address, body: bytes, deployment: str | None = None) -> Answer:
         """Send one request: as a client would, or to a deployment by its live or its declared name.

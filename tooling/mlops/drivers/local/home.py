@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.drivers.local.folders import Folders, exclusive, flush, write_durably
+from mlops.drivers.local.folders import Folders, exclusive, flush, remove, write_durably
 from mlops.drivers.local.ports import choose_port
 from mlops.errors import Diagnostic, TargetError
 from mlops.resource import JSON, canonical
@@ -126,6 +127,15 @@ def make_home(folders: Folders, name: str, ports: range) -> Home:
         part.rename(folder)
         flush(folders.endpoints)
     return Home(folder, name, port, folder / socket)
+
+
+def remove_home(home: Home) -> None:
+    """Take the folder of an endpoint away, and the private folder of its socket, if it has one."""
+    remove(home.folder)
+    if home.admin.parent != home.folder:
+        home.admin.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            home.admin.parent.rmdir()
 
 
 def is_foreign(folders: Folders, name: str) -> bool:
