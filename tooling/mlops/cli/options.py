@@ -10,7 +10,7 @@ import click
 
 from mlops.cli.root import DIRECTORY
 from mlops.cli.terminal import Format, Terminal
-from mlops.errors import Diagnostic, MlopsError, NotFound
+from mlops.errors import Diagnostic, Exit, MlopsError
 from mlops.resource import Address
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ class Decorator(Protocol):
 
     def __call__(self, command: F, /) -> F:
         """The command with the option."""
+
+
+class WrongUsage(MlopsError):
+    """The command line leaves something open."""
+
+    exit_code = Exit.USAGE
 
 
 class AddressType(click.ParamType[Address]):
@@ -130,13 +136,13 @@ def choose_stage(stage: str | None, stages: Sequence[str]) -> str:
         stages: What mlops.yaml declares.
 
     Raises:
-        NotFound: There is more than one, and none was named.
+        WrongUsage: There is more than one, and none was named.
     """
     if stage:
         return stage
     if len(stages) == 1:
         return stages[0]
-    raise NotFound(
+    raise WrongUsage(
         Diagnostic(
             "Which stage?",
             f"mlops.yaml declares {len(stages)} stages: {', '.join(stages) or 'none'}.",

@@ -22,7 +22,7 @@ _ENDED = frozenset({"done", "failed", "returned", "skipped", "waiting", "blocked
 
 
 def _text(event: Progress) -> str:
-    said = f": {plain(event.text)}" if event.text else ""
+    said = f": {plain(event.text)}" if event.text and event.text != event.phase else ""
     return f"{plain(str(event.address))} {plain(event.phase)}{said}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from mlops import drivers
 from mlops.errors import Diagnostic, NotFound
@@ -21,7 +21,8 @@ from mlops.rollout import DECLARED_NAME
 _MINOR = frozenset({Event.STARTED, Event.STEP})
 """Events that say little to somebody who asks what happened: the record that ends the run says it again."""
 
-Look = Callable[[str], Spec | None]
+Look: TypeAlias = "Callable[[str], Spec | None]"
+"""Finds a spec by its digest."""
 
 
 def ledger_of(workspace: Workspace, stage: str) -> Ledger:

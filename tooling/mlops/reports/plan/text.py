@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mlops.plan.change import Action, Change, Plan
@@ -45,12 +46,14 @@ def _steps(change: Change, palette: Palette) -> Iterator[str]:
 
 
 def _fields(change: Change, palette: Palette) -> Iterator[str]:
+    """The fields that differ; what several of them have in common is said once, below them."""
     lines = [field_line(field) for field in change.fields[:_FIELDS]]
-    paths = [plain(line.path) for line in lines]
-    width = min(max(map(len, paths), default=0), 48)
-    for path, line in zip(paths, lines, strict=True):
-        why = ", ".join(filter(None, (plain(line.applied), f"{line.effect}: {plain(line.reason)}")))
-        yield f"{_INDENT}{path.ljust(width)}  {line.values}  {palette.paint(Tone.QUIET, f'({why})')}"
+    width = min(max((len(plain(line.path)) for line in lines), default=0), 48)
+    for (effect, reason), group in groupby(lines, lambda line: (line.effect, line.reason)):
+        for line in group:
+            applied = f"  ({plain(line.applied)})" if line.applied else ""
+            yield f"{_INDENT}{plain(line.path).ljust(width)}  {line.values}{applied}"
+        yield _INDENT + palette.paint(Tone.QUIET, f"  {effect}: {plain(reason)}")
     if len(change.fields) > _FIELDS:
         yield f"{_INDENT}{plural(len(change.fields) - _FIELDS, 'more field')}: --format json names them"
 
