@@ -9,6 +9,7 @@ from mlops.plan.change import Action, Change, Digests, Plan, Section, Summary
 from mlops.plan.decide import narrow, plan_section
 from mlops.plan.digests import digests_of
 from mlops.plan.keep import keep_needed, stuck
+from mlops.plan.unfinished import left_over
 
 __all__ = [
     "Action",
@@ -21,6 +22,7 @@ __all__ = [
     "Summary",
     "digests_of",
     "keep_needed",
+    "left_over",
     "narrow",
     "plan_section",
     "stuck",
