@@ -37,8 +37,16 @@ class RefUpdate:
     old: str | None
 
 
-def update_refs(command: GitCommand, common_directory: Path, updates: Sequence[RefUpdate]) -> bool:
+def update_refs(
+    command: GitCommand, common_directory: Path, updates: Sequence[RefUpdate], patience: float = _PATIENCE
+) -> bool:
     """Move all refs, or none; durable when it returns.
+
+    Args:
+        command: Runs in the repository.
+        common_directory: The Git folder that holds the refs.
+        updates: What to move.
+        patience: Seconds to wait for a lock file of Git that stays.
 
     Returns:
         False where one of them was not where it was expected: somebody else was faster.
@@ -47,7 +55,7 @@ def update_refs(command: GitCommand, common_directory: Path, updates: Sequence[R
         MlopsError: The repository cannot be written, or a lock file of Git stays.
     """
     lines = [f"create {u.name} {u.new}\n" if u.old is None else f"update {u.name} {u.new} {u.old}\n" for u in updates]
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + patience
     while True:
         answer = command.run(("update-ref", "--stdin"), "".join(lines).encode())
         if answer.code == 0:
@@ -94,7 +102,7 @@ def _clear(lock: Path, common_directory: Path) -> bool:
 def _stays(lock: Path) -> Diagnostic:
     return Diagnostic(
         "A lock file of Git stays",
-        f"{lock} has been there for more than {_PATIENCE:g} seconds; another Git process holds it, or was killed.",
+        f"{lock} has been there for a while; another Git process holds it, or was killed.",
         todo="If no Git process runs in this repository, remove the file.",
         command=f"rm {lock}",
     )

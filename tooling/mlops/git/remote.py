@@ -32,7 +32,7 @@ def fetch(command: GitCommand, remote: str, refspecs: Sequence[str], options: Se
         Unreachable: The remote does not answer, or does not let us in.
         Diverged: A refspec without "+" would move a ref to something that does not contain it.
     """
-    arguments = ("fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", *options, "--", remote)
+    arguments = ("fetch", "--no-progress", "--no-tags", "--no-prune", "--no-write-fetch-head", *options, "--", remote)
     try:
         answer = command.run((*arguments, *refspecs), timeout=REMOTE_TIMEOUT)
     except TimedOut as error:
