@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from mlops.apply import Execution, Outcome, Progress, Result, apply_sections
 from mlops.apply.perform import Site
 from mlops.apply.result import exit_code
-from mlops.errors import Diagnostic, Exit, StalePlan
-from mlops.ledger import Intent, Origin, RecordedResult, Run
+from mlops.errors import Diagnostic, Exit, Locked, StalePlan
+from mlops.ledger import Intent, Origin, RecordedResult, Run, State
 from mlops.ledger import Outcome as RecordedOutcome
 from mlops.pipeline.guard import check_fuse, check_revision
 from mlops.pipeline.planning import EVERYTHING, Scopes, Selection, open_scopes, plan_scopes
 from mlops.pipeline.workspace import StageScope, Workspace
-from mlops.plan import Action, Plan, Section
+from mlops.plan import Action, Plan, Section, left_over
 from mlops.plan.change import EFFECTIVE, Change
 from mlops.plan.compare import moved
 from mlops.resource import Kind, Spec
@@ -87,6 +87,8 @@ def apply_scopes(workspace: Workspace, scopes: Scopes, request: ApplyRequest, co
     plan = plan_scopes(workspace, scopes, request.selection)
     _check_reviewed(plan, request)
     if not plan.summary.effective:
+        if not request.selection.only:
+            _close_dead_runs(workspace, scopes, plan, request)
         return _ended(plan, ())
     check_fuse(plan, request.allow_deletes)
     check_revision(workspace, scopes)
@@ -160,11 +162,34 @@ def _locked(scopes: list[tuple[StageScope, Section]], plan: Plan, origin: Origin
         yield runs
 
 
-def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest, conduct: Conduct) -> Applied:
-    origin = origin_of(workspace, request.reason)
+def _adopted(section: Section, state: State) -> list[RecordedResult]:
+    """What a dead run did and could not write down any more."""
+    return [
+        RecordedResult(address, "none" if goal is not None else "delete", RecordedOutcome.DONE, "found done", goal)
+        for address, goal in left_over(section.changes, state.intended).items()
+    ]
+
+
+def _close_dead_runs(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest) -> None:
+    """Close what a dead run left open although nothing is left to do; a run that lives is left alone."""
+    for scope, section in _both(scopes, plan):
+        state = scope.ledger.state()
+        if state.run is None and not left_over(section.changes, state.intended):
+            continue
+        with suppress(Locked), scope.ledger.begin(Intent(origin_of(workspace, request.reason), {})) as run:
+            run.finish(_adopted(section, run.state()))
+
+
+def _both(scopes: Scopes, plan: Plan) -> list[tuple[StageScope, Section]]:
     both = [(scopes.shared, plan.sections[0])]
     if scopes.stage is not None:
         both.append((scopes.stage, plan.sections[1]))
+    return both
+
+
+def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest, conduct: Conduct) -> Applied:
+    origin = origin_of(workspace, request.reason)
+    both = _both(scopes, plan)
     with _locked(both, plan, origin) as runs:
         again = plan_scopes(workspace, scopes, request.selection)
         reasons = moved(plan, again)
@@ -190,7 +215,8 @@ def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest
         ended = _ended(again, tuple(execution.results.values()))
         if execution.lost is not None:
             raise execution.lost
-        _record(runs, ended.results, execution)
+        adopted = {} if request.selection.only else {s.stage: s for s in again.sections}
+        _record(runs, ended.results, adopted)
     for scope, section in both:
         if section.stage in runs:
             scope.ledger.pack()
@@ -238,10 +264,12 @@ def recorded(result: Result) -> RecordedResult:
     )
 
 
-def _record(runs: dict[str, Run], results: tuple[Result, ...], execution: Execution) -> None:
+def _record(runs: dict[str, Run], results: tuple[Result, ...], whole: Mapping[str, Section]) -> None:
     for stage, run in runs.items():
         mine = [recorded(r) for r in results if r.stage == stage]
-        outcomes = {r.outcome for r in execution.results.values() if r.stage == stage}
+        if stage in whole:
+            mine += _adopted(whole[stage], run.state())
+        outcomes = {r.outcome for r in results if r.stage == stage}
         if Outcome.CANCELLED in outcomes:
             run.interrupt(mine, "stopped on request")
         elif outcomes & {Outcome.FAILED, Outcome.RETURNED}:
