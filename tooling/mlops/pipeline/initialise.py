@@ -131,10 +131,9 @@ def _in_git(directory: Path, warnings: list[Diagnostic]) -> Iterator[None]:
 def _lock(directory: Path, warnings: list[Diagnostic]) -> Iterator[str]:
     """Lock the new environment; what keeps it from being locked is a warning with the command that does it later."""
     from mlops.pipeline.environments import lock_environment  # noqa: PLC0415 - after the files are there
-    from mlops.pipeline.workspace import open_workspace  # noqa: PLC0415
 
     try:
-        yield from (locked.file for locked in lock_environment(open_workspace(directory), "plain:1"))
+        yield lock_environment(directory, "plain:1").path
     except MlopsError as error:
         problem = error.diagnostics[0]
         detail = f"{problem.summary}: {problem.detail}"
