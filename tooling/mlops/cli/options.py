@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
+from mlops.cli import completing
 from mlops.cli.root import DIRECTORY
 from mlops.cli.terminal import Format, Terminal
 from mlops.errors import Diagnostic, Exit, MlopsError
 from mlops.resource import Address
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from mlops.pipeline.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -46,6 +49,13 @@ class AddressType(click.ParamType[Address]):
         except MlopsError as error:
             problem = error.diagnostics[0]
             self.fail(f"{problem.detail} {problem.todo}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer what is declared."""
+        del param
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes needs it
+
+        return [CompletionItem(address) for address in completing.addresses(ctx, incomplete)]
 
 
 ADDRESS = AddressType()
@@ -95,6 +105,7 @@ def stage_option() -> Decorator:
         envvar="MLOPS_STAGE",
         show_envvar=True,
         metavar="STAGE",
+        shell_complete=completing.stages,
         help="The stage, or `shared`; by default the only stage that mlops.yaml declares.",
     )
 

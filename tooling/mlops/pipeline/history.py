@@ -90,8 +90,8 @@ def _revision(revision: Revision | None) -> str:
 
 def _result(result: RecordedResult, look: Look) -> str:
     spec = look(result.goal) if result.goal and result.address.kind is Kind.ENDPOINT else None
-    told = f": {', '.join(serves(spec))}" if spec is not None else ""
-    reason = f" ({result.reason})" if result.reason else ""
+    told = f", serves {', '.join(serves(spec))}" if spec is not None else ""
+    reason = f": {result.reason}" if result.reason else ""
     return f"{result.action} {result.address} {result.outcome.value}{told}{reason}"
 
 

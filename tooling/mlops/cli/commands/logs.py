@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from mlops.cli.completing import endpoints
 from mlops.cli.options import choose_stage, open_here, stage_option, terminal
 
 
 @click.command("logs")
-@click.argument("endpoint")
+@click.argument("endpoint", shell_complete=endpoints)
 @stage_option()
 @click.option("--deployment", metavar="NAME", help="Only this deployment, by its declared or live name.")
 @click.option(

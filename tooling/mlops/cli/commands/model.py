@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlops.cli.completing import versions
 from mlops.cli.options import format_option, open_here, terminal
 from mlops.cli.pairs import PAIR, numbers
 from mlops.cli.terminal import Format
@@ -81,7 +82,7 @@ def register(  # noqa: PLR0913 - one parameter an option
 
 
 @command.command("adopt")
-@click.argument("reference", metavar="NAME:VERSION")
+@click.argument("reference", metavar="NAME:VERSION", shell_complete=versions)
 def adopt(*, reference: str) -> None:
     """Declare a version that only the registry has.
 
@@ -109,7 +110,7 @@ def list_models(*, text: Sequence[str], name: str | None, tags: Sequence[str], p
 
 
 @command.command("show")
-@click.argument("reference", metavar="NAME:VERSION")
+@click.argument("reference", metavar="NAME:VERSION", shell_complete=versions)
 @format_option(Format.TEXT, Format.JSON)
 def show(*, reference: str) -> None:
     """Show one version, where it came from, and who uses it."""
@@ -120,7 +121,7 @@ def show(*, reference: str) -> None:
 
 
 @command.command("tag")
-@click.argument("reference", metavar="NAME:VERSION")
+@click.argument("reference", metavar="NAME:VERSION", shell_complete=versions)
 @click.argument("tags", nargs=-1, type=PAIR, metavar="[KEY=VALUE]...")
 @click.option("--remove", multiple=True, metavar="KEY", help="Take this tag away; may be repeated.")
 @click.option("--description", metavar="TEXT", help="A new description; an empty one takes it away.")
@@ -140,7 +141,7 @@ def tag(*, reference: str, tags: Sequence[tuple[str, str]], remove: Sequence[str
 
 
 @command.command("delete")
-@click.argument("reference", metavar="NAME:VERSION")
+@click.argument("reference", metavar="NAME:VERSION", shell_complete=versions)
 @click.option(
     "-m", "--reason", default="", metavar="TEXT", help="Why; kept beside the number, which is never used again."
 )

@@ -6,15 +6,15 @@ import shlex
 
 import click
 
+from mlops.cli.completing import endpoints
 from mlops.cli.conducting import conducting, require_consent
 from mlops.cli.options import choose_stage, format_option, open_here, reason_option, stage_option, terminal
-from mlops.cli.rendering import show_results
 from mlops.cli.terminal import Format
 from mlops.errors import Exit
 
 
 @click.command("rollback")
-@click.argument("endpoint")
+@click.argument("endpoint", shell_complete=endpoints)
 @stage_option()
 @click.option("--now", is_flag=True, help="Put the last good version back first, and prepare the change in Git then.")
 @click.option("-y", "--yes", is_flag=True, help="With --now: do not ask.")
@@ -35,6 +35,7 @@ def command(*, endpoint: str, stage: str | None, now: bool, yes: bool, reason: s
 
     from mlops.pipeline.rollback import rollback
     from mlops.reports import rollback as report
+    from mlops.reports.results import render_results
 
     if not now:
         found = rollback(workspace, chosen, endpoint)
@@ -48,7 +49,6 @@ def command(*, endpoint: str, stage: str | None, now: bool, yes: bool, reason: s
         if not found.applied.confirmed:
             streams.say("Nothing was changed.")
             return Exit.FAILED
-        if streams.format is not Format.JSON:
-            show_results(streams, chosen, found.applied.results, found.applied.exit_code)
+        streams.say(render_results(found.applied.results))
     streams.result(report.render_rollback_json(chosen, found) if streams.format is Format.JSON else found.patch)
     return found.applied.exit_code if found.applied is not None else Exit.DONE

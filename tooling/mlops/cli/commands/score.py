@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from mlops.cli.completing import endpoints
 from mlops.cli.options import choose_stage, format_option, open_here, stage_option, terminal
 from mlops.cli.terminal import Format
 from mlops.errors import Exit
 
 
 @click.command("score")
-@click.argument("endpoint")
+@click.argument("endpoint", shell_complete=endpoints)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), required=False)
 @stage_option()
 @click.option(
