@@ -21,7 +21,7 @@ from mlops.schemas.fields import (
     Maybe,
     Memory,
     ModelReference,
-    Number,
+    NonNegative,
     Percent,
     RelativePath,
     Seconds,
@@ -58,7 +58,7 @@ class RequestSettings(Document):
 class Probe(Document):
     """How an instance's health is asked for. Times are seconds."""
 
-    initial_delay: Maybe[Annotated[Number, Field(ge=0)]] = Field(
+    initial_delay: Maybe[NonNegative] = Field(
         default=None, description="Seconds before the first probe; 10 if unset."
     )
     period: Maybe[Seconds] = Field(default=None, description="Seconds between two probes; 10 if unset.")
@@ -128,7 +128,7 @@ class SampleRequest(Document):
     expected: JsonValue = Field(
         description="The expected answer: a path to a JSON file (any text is a path), or the JSON itself."
     )
-    tolerance: Maybe[Annotated[Number, Field(ge=0)]] = Field(
+    tolerance: Maybe[NonNegative] = Field(
         default=None, description="Largest difference between numbers; 1e-6 if unset."
     )
     deployment: Maybe[DeploymentName] = Field(default=None, description="The only deployment to which it applies.")

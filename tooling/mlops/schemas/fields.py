@@ -199,4 +199,5 @@ Text = Annotated[str, Field(max_length=4096)]
 Tags = dict[Annotated[str, Field(min_length=1, max_length=256)], Text]
 Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Annotated[str, AfterValidator(_no_secret)]]
 Number = int | float
-Seconds = Annotated[Number, Field(gt=0)]
+NonNegative = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0)]
+Seconds = Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0)]

@@ -13,6 +13,9 @@ CPU_PATTERN = r"^(\d+m|\d+(\.\d+)?)$"
 MEMORY_PATTERN = r"^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$"
 PERCENT_PATTERN = r"^\d+(\.\d+)?\s?%$"
 
+_LONGEST = 32
+"""No sensible quantity is longer; characters."""
+
 _SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 _ISO_DURATION = re.compile(ISO_DURATION_PATTERN, re.ASCII)
@@ -30,9 +33,9 @@ def parse_duration(text: str) -> float:
     Raises:
         ValueError: It is no duration.
     """
-    if match := _DURATION.fullmatch(text):
+    if match := _match(_DURATION, text):
         parts = match.group(1, 3, 5, 7, 9)
-    elif match := _ISO_DURATION.fullmatch(text):
+    elif match := _match(_ISO_DURATION, text):
         parts = match.group(1, 4, 6, 8)
     else:
         raise ValueError(f'"{text}" is no duration: write for example 500ms, 30s, 10m, 1h30m or PT30S.')
@@ -46,7 +49,7 @@ def parse_cpu(value: str | float) -> float:
         ValueError: It is no amount of CPU, or none at all.
     """
     text = str(value)
-    if not _CPU.fullmatch(text):
+    if not _match(_CPU, text):
         raise ValueError(f'"{value}" is no amount of CPU: write for example 500m, 0.5 or 2.')
     cores = int(text[:-1]) / 1000 if text.endswith("m") else float(text)
     if cores <= 0:
@@ -61,7 +64,7 @@ def parse_memory(value: str | int) -> int:
         ValueError: It is no amount of memory, or none at all.
     """
     text = str(value)
-    match = _MEMORY.fullmatch(text)
+    match = _match(_MEMORY, text)
     if not match:
         raise ValueError(f'"{value}" is no amount of memory: write for example 256Mi, 1Gi or 512M.')
     unit = match.group(2) or ""
@@ -79,7 +82,7 @@ def parse_percent(value: str | float) -> float:
         ValueError: It is no share, or not between 0 and 1.
     """
     if isinstance(value, str):
-        if not _PERCENT.fullmatch(value):
+        if not _match(_PERCENT, value):
             raise ValueError(f'"{value}" is no percentage: write for example 1% or 0.01.')
         share = float(value[:-1]) / 100
     else:
@@ -87,3 +90,7 @@ def parse_percent(value: str | float) -> float:
     if not 0 <= share <= 1:
         raise ValueError(f'"{value}" is not between 0% and 100%: write for example 1% or 0.01.')
     return share
+
+
+def _match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return pattern.fullmatch(text) if len(text) <= _LONGEST else None
