@@ -25,6 +25,7 @@ CHANGE = 30.0
 
 _STATUS = b"GET /status HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n"
 _CHUNK = 1 << 16
+_BAD_REQUEST = 400
 
 
 @dataclass(slots=True)
@@ -126,7 +127,13 @@ def shut_down(home: Home, timeout: float) -> None:
 
 
 class Refused(TargetError):
-    """A supervisor does not take a configuration."""
+    """A supervisor does not take a configuration.
+
+    Attributes:
+        for_content: Because of what it says, and not because it cannot be kept.
+    """
+
+    for_content = False
 
 
 def refusal(home: Home, status: int, body: bytes) -> Refused:
@@ -135,9 +142,15 @@ def refusal(home: Home, status: int, body: bytes) -> Refused:
         message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         message = body.decode(errors="replace")
-    return Refused(
-        Diagnostic("Supervisor refused the change", f"The supervisor of {home.name} answered {status}: {message}")
+    refused = Refused(
+        Diagnostic(
+            "Supervisor refused the change",
+            f"The supervisor of {home.name} answered {status}: {message}",
+            todo="What served before still serves. Mend what it says, and apply again.",
+        )
     )
+    refused.for_content = status == _BAD_REQUEST
+    return refused
 
 
 def exchange(home: Home, method: str, path: str, body: bytes, timeout: float) -> tuple[int, bytes]:

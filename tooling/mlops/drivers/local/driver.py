@@ -121,8 +121,8 @@ class LocalDriver:
         """Give a living supervisor a document; only one with other content under a live name needs a new supervisor."""
         try:
             admin.put_configuration(home, document)
-        except admin.Refused:
-            if not _replaces(_read(home), document):
+        except admin.Refused as refused:
+            if not refused.for_content or not _replaces(_read(home), document):
                 raise
             process.stop(home)
             process.start(home, document, self._supervisor())
@@ -213,7 +213,10 @@ class LocalDriver:
 def _name(address: Address) -> str:
     if address.kind is not Kind.ENDPOINT:
         raise TargetError(Diagnostic("Not an endpoint", f"A local compute serves endpoints, and {address} is none."))
-    return address.name.rpartition("@")[0] or address.name
+    name = address.name.rpartition("@")[0] or address.name
+    if name.startswith(".") or "/" in name or "\0" in name:
+        raise TargetError(Diagnostic("Not an endpoint's name", f"{address} cannot be the name of a folder."))
+    return name
 
 
 def _read(home: Home) -> Document:

@@ -120,7 +120,8 @@ def make_home(folders: Folders, name: str, ports: range) -> Home:
     shutil.rmtree(part, ignore_errors=True)
     with exclusive(folders.all_endpoints / ".ports.lock"):
         port = choose_port(folders, ports)
-        part.mkdir(parents=True)
+        folders.endpoints.mkdir(parents=True, exist_ok=True)
+        part.mkdir(mode=0o700)
         socket = _admin_socket(folder)
         document: dict[str, JSON] = {"format": FORMAT, "port": port, "admin": socket}
         write_durably(part / "endpoint.json", canonical(document))
@@ -156,8 +157,11 @@ def names(folders: Folders) -> list[str]:
 
 
 def _admin_socket(folder: Path) -> str:
-    """Within the folder, or in a private folder elsewhere where the path would be too long for a socket."""
+    """Within the folder, or in a private folder elsewhere where the path would be too long for a socket.
+
+    Not below XDG_RUNTIME_DIR, which ends with the session that the endpoint outlives.
+    """
     if len(os.fsencode(folder / _SOCKET)) <= _SOCKET_LIMIT:
         return _SOCKET
-    private = Path(tempfile.mkdtemp(prefix="mlops-", dir=os.environ.get("XDG_RUNTIME_DIR") or "/tmp"))  # noqa: S108 - mkdtemp makes it private
+    private = Path(tempfile.mkdtemp(prefix="mlops-", dir="/tmp"))
     return str(private / _SOCKET)
