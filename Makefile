@@ -47,7 +47,7 @@ check-lock: setup
 	@$(BIN)/python tooling/checks/lock.py
 
 check-schemas: setup
-	@$(BIN)/python -m mlops.schemas --check
+	@$(BIN)/python -m mlops.pipeline.schema --check
 
 bench: setup ## Measure speed and memory beside peers; prints one table
 	@$(BIN)/python -m bench
@@ -58,7 +58,7 @@ lock: setup ## Resolve every lock again
 	@for peer in bench/peers/*.in; do $(COMPILE) "$$peer" -o "$${peer%.in}.lock" || exit 1; done
 
 schemas: setup ## Write the JSON Schemas of the YAML files
-	@$(BIN)/python -m mlops.schemas
+	@$(BIN)/python -m mlops.pipeline.schema
 
 train: setup ## Train this repository's models again, into build/, in an environment of their own
 	@python="$$($(BIN)/python tooling/locked_environment.py training/requirements.lock)" && \
