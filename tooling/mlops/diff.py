@@ -62,6 +62,16 @@ def _sides(
         yield path, declared, applied, live
 
 
+def _worst(
+    path: tuple[str, ...], value: JSON | Unset, declared: Spec, rules: Sequence[FieldRule]
+) -> FieldRule | None:
+    """The rule that decides about a whole group: the most severe one of what is in it."""
+    if not isinstance(value, Mapping) or not value:
+        return rule_for(path, declared, rules)
+    found = [_worst((*path, name), inner, declared, rules) for name, inner in value.items()]
+    return max(found, key=lambda rule: SEVERITY[rule.effect if rule is not None else FieldEffect.IN_PLACE])
+
+
 def diff(declared: Spec, applied: Spec | None, live: Spec, rules: Sequence[FieldRule] = ()) -> Iterator[FieldChange]:
     """Yield every wanted field that is not live as wanted.
 
@@ -76,7 +86,7 @@ def diff(declared: Spec, applied: Spec | None, live: Spec, rules: Sequence[Field
     """
     known = applied is not None
     for path, wanted, before, now in _sides((), declared, applied if applied is not None else UNSET, live):
-        rule = rule_for(path, declared, rules)
+        rule = _worst(path, before if wanted is UNSET else wanted, declared, rules)
         reason = _reason(wanted, before, now, known=known)
         effect = FieldEffect.IN_PLACE
         if rule is not None:
