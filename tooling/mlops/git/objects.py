@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,12 +25,16 @@ class GitObject:
 
 
 class ObjectReader:
-    """One `git cat-file --batch` that is started when first needed and answers until it is closed; thread-safe."""
+    """One `git cat-file --batch` that is started when first needed and answers until it is closed; thread-safe.
+
+    It ends when it is closed, or when nobody can ask it any more.
+    """
 
     def __init__(self, command: GitCommand) -> None:
         """Start nothing."""
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
+        self._finalizer: weakref.finalize[..., ObjectReader] | None = None
         self._lock = threading.Lock()
 
     def read(self, names: Iterable[str]) -> list[GitObject | None]:
@@ -67,6 +72,7 @@ class ObjectReader:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = self._command.start(("cat-file", "--batch"))
+            self._finalizer = weakref.finalize(self, end, self._process)
         return self._process
 
     def _converse(self, process: subprocess.Popen[bytes], names: Sequence[str]) -> list[GitObject | None]:
@@ -77,9 +83,9 @@ class ObjectReader:
         return [_parse(process.stdout.readline(), process) for _ in names]
 
     def _stop(self) -> None:
-        if self._process is not None:
-            end(self._process)
-            self._process = None
+        self._process = None
+        if self._finalizer is not None:
+            self._finalizer()
 
     def close(self) -> None:
         """End the process; a later read starts another."""
