@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 
 from mlops.errors import Diagnostic, TargetError
 
 _TAIL = 30
+
+_SYSCONFIG = threading.Lock()
+"""Python's sysconfig, which uv's own finder uses too, gives a second thread its variables before they are complete."""
 
 
 def find_uv() -> str:
@@ -23,6 +28,17 @@ def find_uv() -> str:
     Raises:
         TargetError: There is none.
     """
+    with _SYSCONFIG:
+        return _find_uv()
+
+
+def platform_name() -> str:
+    """This platform, as Python names it for binary packages: "linux-x86_64"."""
+    with _SYSCONFIG:
+        return sysconfig.get_platform()
+
+
+def _find_uv() -> str:
     try:
         from uv import find_uv_bin  # noqa: PLC0415 - an extra that need not be installed
     except ModuleNotFoundError:

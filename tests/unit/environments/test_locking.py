@@ -172,6 +172,18 @@ def test_without_uv_the_error_says_how_to_get_it(tmp_path: Path) -> None:
     assert ran.stdout == "pip install 'mlops-gitops[local]'\n"
 
 
+def test_many_threads_find_the_same_uv() -> None:
+    """In a new interpreter, in which Python's sysconfig was not asked yet: it is not safe for threads by itself."""
+    program = (
+        "import threading; from concurrent.futures import ThreadPoolExecutor; from mlops.uv import find_uv\n"
+        "start = threading.Barrier(8)\n"
+        "def find(_):\n    start.wait()\n    return find_uv()\n"
+        "with ThreadPoolExecutor(8) as pool:\n    print(len(set(pool.map(find, range(8)))))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("1\n", "")
+
+
 def test_packages_of_a_lock() -> None:
     assert packages("# six==0\nsix==1.16.0 \\\n    --hash=sha256:00\nnumpy==2.4.6 ; python_version < '3.12'\n") == (
         "six 1.16.0",

@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from mlops.drivers.local.folders import Folders, exclusive, make_once, write_dur
 from mlops.drivers.local.wheel import Wheel, scoring_wheel
 from mlops.lockfile import check_python
 from mlops.resource import digest
-from mlops.uv import python_for, run_uv
+from mlops.uv import platform_name, python_for, run_uv
 
 GATEWAY_LOCK = Path(__file__).with_name("gateway.lock")
 """What supervisors and gateways run on, locked with the toolkit itself."""
@@ -75,7 +74,7 @@ def _key(environment: Environment, wheel: Wheel) -> str:
     parts = {
         "lock": environment.sha256,
         "python": python,
-        "platform": sysconfig.get_platform(),
+        "platform": platform_name(),
         "scoring": wheel.sha256,
     }
     return digest(parts)[:32]
