@@ -211,9 +211,7 @@ async def _drive(load: Load, connections: int, most: int | None, seconds: float 
     load.end()
 
 
-def run(
-    target: Target, *, connections: int = 8, requests: int | None = None, seconds: float | None = None
-) -> Report:
+def run(target: Target, *, connections: int = 8, requests: int | None = None, seconds: float | None = None) -> Report:
     """Send so many requests, or for so long, and sum up."""
     load = Load(target)
     asyncio.run(_drive(load, connections, requests, seconds))

@@ -106,6 +106,11 @@ class ProxyExchange:
 
     # What the worker says
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the client still waits."""
+        return not self._done
+
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The answer, complete."""
         if self._recovered() or self._done:

@@ -75,6 +75,12 @@ class Request:
         """The target without its query."""
         return self.target.partition(b"?")[0]
 
+    def head_without(self, dropped: bytes) -> bytes:
+        """Request line and headers as they came, but for one header."""
+        version = b" HTTP/1.1\r\n" if self.modern else b" HTTP/1.0\r\n"
+        lines = [name + b": " + value + b"\r\n" for name, value in self.headers if name != dropped]
+        return b"".join([self.method, b" ", self.target, version, *lines, b"\r\n"])
+
     def serialise(self) -> bytes:
         """The request as one side writes it to a worker."""
         parts: list[bytes | bytearray] = [self.method, b" ", self.target, b" HTTP/1.1\r\n"]

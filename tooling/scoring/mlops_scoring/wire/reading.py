@@ -17,6 +17,7 @@ import httptools
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.messages import Request
 
+_MAX_OFFERS = 16
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -72,21 +73,28 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Parse; afterwards look at the attributes."""
         self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.refusal = self.refusal or (501, "This endpoint does not switch protocols.")
-        except httptools.HttpParserError as error:
-            self.refusal = self.refusal or (400, f"Not a valid HTTP/1.1 request: {error}.")
-        except _Refused:
-            pass
+        for _ in range(_MAX_OFFERS):
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                # Some clients always offer HTTP/2, which may be ignored (RFC 9110, section 7.8). The parser has taken
+                # the end of the head for the end of HTTP: it is given the same head again, without the offer.
+                self._parser = httptools.HttpRequestParser(self)
+                data = self.requests.pop().head_without(b"upgrade") + data[offer.args[0] :]
+                continue
+            except httptools.HttpParserError as error:
+                self.refusal = self.refusal or (400, f"Not a valid HTTP/1.1 request: {error}.")
+            except _Refused:
+                pass
+            break
+        else:
+            self.refusal = (400, "Too many offers of another protocol.")
         if self.stage is Stage.HEAD and self._head_bytes > self._limits.head_bytes and self.refusal is None:
             self.refusal = (431, "The request's headers are too large.")
 
     def release(self, request: Request) -> None:
         """A request was answered or dropped: its body is no longer held."""
         self._buffered.size -= len(request.body)
-        request.body = b""
 
     def close(self) -> None:
         """Drop whatever has not been answered."""

@@ -27,6 +27,10 @@ class Loss(Enum):
 class Reply(Protocol):
     """Takes what a worker answers; either `whole`, or `begun`, `piece` and `ended`, or `lost` at any point."""
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for the answer."""
+
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The answer, complete."""
 
@@ -102,7 +106,9 @@ class Upstream:
             self.finished(None)
             reply.lost(Loss.UNSENT)
             return
-        if not connection.send(request, reply):
+        if not reply.wanted:
+            self.finished(connection)
+        elif not connection.send(request, reply):
             self.finished(None)
             reply.lost(Loss.UNSENT)
 

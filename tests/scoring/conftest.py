@@ -1,0 +1,64 @@
+"""Supervisors and workers that end with their test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scoring.rig import ECHO, Supervised, Worker, launch_worker, make_code, make_deployment
+
+StartWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name within the 107 bytes of a UNIX path."""
+    folder = Path(tempfile.mkdtemp(prefix="ms-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def supervised(short_path: Path) -> Iterator[Supervised]:
+    """An endpoint; the test starts it."""
+    endpoint = Supervised(short_path / "e")
+    yield endpoint
+    endpoint.stop()
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A code directory with the echoing script."""
+    return make_code(tmp_path / "code")
+
+
+@pytest.fixture
+def serving(supervised: Supervised, code: Path) -> Supervised:
+    """An endpoint with one healthy deployment, `blue-1`, called `blue`."""
+    document = supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100}, {"blue": "blue-1"})
+    supervised.start(document)
+    supervised.await_state("blue-1", "Healthy")
+    return supervised
+
+
+@pytest.fixture
+def start_worker(short_path: Path) -> Iterator[StartWorker]:
+    """Starts a worker with a script, ready."""
+    workers: list[Worker] = []
+
+    def start(source: str = ECHO, **changes: object) -> Worker:
+        folder = short_path / str(len(workers))
+        deployment = make_deployment(make_code(folder / "code", source), **changes)
+        worker, announced = launch_worker(folder, deployment)
+        workers.append(worker)
+        assert announced == {"event": "ready"}, (announced, worker.log())
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.process.kill()
+        worker.process.wait()
