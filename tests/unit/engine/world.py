@@ -352,9 +352,9 @@ def endpoint(  # noqa: PLR0913 - a builder of test data
     )
 
 
-def fraud(version: str, *, rollout: Rollout | None = None, **fields: JSON) -> Resource:
+def fraud(version: str, fields: Mapping[str, JSON] | None = None, *, rollout: Rollout | None = None) -> Resource:
     """The endpoint that most tests change: one deployment `blue` of `fraud:<version>`."""
-    return endpoint("fraud", {"blue": deployment(f"fraud:{version}", **fields)}, rollout=rollout)
+    return endpoint("fraud", {"blue": deployment(f"fraud:{version}", **(fields or {}))}, rollout=rollout)
 
 
 FRAUD = Address(Kind.ENDPOINT, f"fraud@{WEST}")
