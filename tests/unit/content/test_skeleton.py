@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,12 @@ def test_the_table_says_which_bars_are_kept() -> None:
         "| plan     | 0.5 s    | 1 s, other | at most 0.4 s     | **no** |",
         "| rate     | 2,000 /s |            | at least 1,000 /s | yes    |",
     ]
+
+
+def test_the_layers_in_the_documentation_are_those_that_are_checked() -> None:
+    configured = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [layers] = [c["layers"] for c in configured["tool"]["importlinter"]["contracts"] if c["type"] == "layers"]
+    section = (_ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("## Layers")[2]
+    table = section.partition("\n## ")[0]
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [[name.removeprefix("mlops.") for name in layer.split(" | ")] for layer in layers]
