@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -82,3 +83,17 @@ def test_the_layers_in_the_documentation_are_those_that_are_checked() -> None:
     table = section.partition("\n## ")[0]
     rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in table.splitlines() if line.startswith("| `")]
     assert rows == [[name.removeprefix("mlops.") for name in layer.split(" | ")] for layer in layers]
+
+
+def test_the_example_of_testing_an_error_passes(tmp_path: Path) -> None:
+    [example] = re.findall(
+        r"```python\n(.*?)```", (_ROOT / "docs/writing-errors.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    imports = ("import pytest", "from mlops.errors import InvalidRepository", "from mlops.loader import load")
+    head = "\n".join((*imports, "MakeRepository = object", ""))
+    (tmp_path / "conftest.py").write_bytes((_ROOT / "tests/conftest.py").read_bytes())
+    (tmp_path / "test_example.py").write_text(head + example, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
