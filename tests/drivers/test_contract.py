@@ -14,7 +14,7 @@ from mlops.errors import TargetError
 from mlops.resource import Address, Observed, Resource, Stamp, digest
 
 if TYPE_CHECKING:
-    from tests.drivers.conftest import Rig
+    from tests.drivers.rigs import Rig
 
 
 def stamp_for(resource: Resource, project: str = "project") -> Stamp:

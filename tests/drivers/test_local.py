@@ -17,7 +17,7 @@ from mlops.resource import HealthState, Rollout
 from mlops.rollout import make_steps
 
 if TYPE_CHECKING:
-    from tests.drivers.conftest import Bench
+    from tests.drivers.bench import Bench
 
 
 def healthy(bench: Bench, name: str = "echo") -> None:

@@ -19,7 +19,7 @@ from mlops.errors import TargetError
 from mlops.resource import HealthState
 
 if TYPE_CHECKING:
-    from tests.drivers.conftest import Bench
+    from tests.drivers.bench import Bench
 
 LIMITED = """import resource, runpy, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
