@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -95,6 +96,21 @@ def format_option(*formats: Format) -> Decorator:
         callback=keep,
         help="How the result is written to stdout; with json, errors are JSON lines on stderr.",
     )
+
+
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+"""A plan shows twelve digits, and fewer would not say which plan was meant."""
+
+
+def check_digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """A digest or its beginning; anything else is a usage error.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
+    if value is not None and not _DIGEST.fullmatch(value):
+        raise click.BadParameter(f'"{value}" is not a digest of 12 to 64 hexadecimal digits.')
+    return value
 
 
 def stage_option() -> Decorator:

@@ -29,7 +29,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "score": "Send a request to an endpoint.",
         "snapshot": "Save what is live, to plan from it elsewhere.",
     },
-    "Keep": {
+    "Set up": {
         "model": "Register, find, tag, verify and delete models.",
         "environment": "List, show and lock environments.",
         "locks": "List the locks of stages, or break one.",

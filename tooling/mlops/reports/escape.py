@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!~$^]")
-_LEADING = re.compile(r"^(\s*)([-=:]|\d+(?=[.)]))")
+_LEADING = re.compile(r"^(\d*)([-=:.])")
 _LINKED = re.compile(r"[@#](?=\w)|(?<=:)(?=//)|(?i:(?<=www)(?=\.))")
 _SIMPLE = re.compile(r"(?! )[^`|\\]+(?<! )")
 _ENTITIES = {ord(c): f"&#{ord(c)};" for c in "&<>|"}
@@ -37,7 +37,7 @@ def markdown(text: str) -> str:
 
     A mention is broken with a zero-width space, as Renovate does: GitHub looks for mentions after escapes are gone.
     """
-    escaped = _MARKUP.sub(r"\\\g<0>", plain(text).translate(_ENTITIES).replace("&#", "\0"))
+    escaped = _MARKUP.sub(r"\\\g<0>", plain(text).strip().translate(_ENTITIES).replace("&#", "\0"))
     return _LEADING.sub(r"\1\\\2", _unlinked(escaped)).replace("\0", "&#")
 
 

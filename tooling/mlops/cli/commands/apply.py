@@ -10,6 +10,7 @@ import click
 
 from mlops.cli.conducting import conducting, require_consent
 from mlops.cli.options import (
+    check_digest,
     choose_stage,
     format_option,
     only_option,
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 @retry_option()
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; for CI.")
 @click.option(
-    "--effect", metavar="DIGEST", help="Apply only what has this effect digest, as a plan shows it; does not ask."
+    "--effect",
+    metavar="DIGEST",
+    callback=check_digest,
+    help="Apply only what has this effect digest, as a plan shows it; does not ask.",
 )
 @click.option(
     "--allow-deletes",

@@ -162,7 +162,7 @@ def delete(*, reference: str, reason: str) -> None:
 @click.option("--rebuild", is_flag=True, help="First make a damaged index again from its journal, its content and Git.")
 @format_option(Format.TEXT, Format.JSON)
 def verify(*, rebuild: bool) -> Exit:
-    """Hash everything that the registry holds, and compare it with Git."""
+    """Hash all that the registry holds, and compare it with Git."""
     from mlops.pipeline.models import verify
 
     found = verify(open_here(), rebuild=rebuild)

@@ -81,11 +81,25 @@ def _destroyed(items: Sequence[Listed], room: int) -> tuple[str, int]:
     rows, left = _fill(items, _row, room)
     if not left:
         return f"{_TABLE}{rows}", 0
-    names, left = _fill(items, _names, room)
+    names, left = _names_by_kind(items, room)
     deleted = f"**Deleted or replaced ({len(items):,}):** {names}\n\n"
     if left:
         deleted = f"**{left:,} of {len(items):,} deletions do not fit here: read the whole plan.**\n\n{deleted}"
     return f"{deleted}{_TABLE}", left
+
+
+def _names_by_kind(items: Sequence[Listed], room: int) -> tuple[str, int]:
+    """As many names as there is room for, the kind said once; how many were left out."""
+    kinds: dict[str, list[str]] = {}
+    left = 0
+    for item in items:
+        address = item.change.address
+        room -= len(code(address.name)) + len(", ")
+        if room < 0:
+            left += 1
+        else:
+            kinds.setdefault(address.kind.value, []).append(address.name)
+    return "; ".join(f"{kind} {code(', '.join(names))}" for kind, names in kinds.items()), left
 
 
 def _left_out(counts: Iterable[tuple[int, str]]) -> str:

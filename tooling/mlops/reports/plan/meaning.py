@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from mlops.plan.change import Action, Change
 from mlops.reports.values import duration_text, name_text, plural, short
 from mlops.resource import JSON, UNSET, FieldChange, FieldEffect, Kind, Spec
+
+_BRIEF = 24
+"""Characters of a value that is told in the headline."""
 
 _SOME = 3
 """Fields that are named in the headline; more are counted."""
@@ -55,14 +58,15 @@ def _split(path: str) -> tuple[str, str] | None:
     return (name, inner) if head == "deployments" and name else None
 
 
-def _subject(inner: str, field: FieldChange, deployment: JSON) -> str | None:
+def _subject(inner: str, field: FieldChange, deployment: JSON, *, renamed: bool) -> str | None:
     """The headline's words for a field of a deployment, empty where it needs none; None: it is named by its path."""
     match inner.split("."):
-        case ["model" | "environment" as key, "version"]:
+        case ["model" | "environment" as key, "version"] if not renamed:
             name = name_text(_mapping(_mapping(deployment).get(key)).get("name"))
             return f"{name} {_sides(field)}" if key == "model" else f"environment {name} {_sides(field)}"
         case ["model" | "environment" as key, "name"]:
-            return f"{key} {_sides(field)}"
+            before = name_text(field.live) if field.live is not UNSET else "none"
+            return f"{key} {before} → {reference(deployment, key)}"
         case ["code", *_]:
             return "new code"
         case ["instance_count"]:
@@ -73,10 +77,20 @@ def _subject(inner: str, field: FieldChange, deployment: JSON) -> str | None:
             return None
 
 
+def _other(field: FieldChange) -> str:
+    """A field without words of its own: its path, and its sides where they are short."""
+    sides = (field.live, field.declared)
+    brief = all(
+        isinstance(side, bool | int | float) or (isinstance(side, str) and len(side) <= _BRIEF) for side in sides
+    )
+    return f"{field.path} {_sides(field)}" if brief else field.path
+
+
 @dataclass
 class _Headline:
-    """What is said of each deployment, and what is left over."""
+    """What is said of each deployment, and what is left over; `paths` are those of all fields."""
 
+    paths: frozenset[str]
     deployments: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     traffic: bool = False
     others: list[str] = dataclasses.field(default_factory=list)
@@ -87,24 +101,25 @@ class _Headline:
         if names is None:
             self.traffic = self.traffic or field.path.startswith("traffic")
             if not field.path.startswith("traffic"):
-                self.others.append(field.path)
+                self.others.append(_other(field))
             return
         name, inner = names
         if inner:
-            words = _subject(inner, field, deployments.get(name))
+            renamed = field.path.removesuffix("version") + "name" in self.paths
+            words = _subject(inner, field, deployments.get(name), renamed=renamed)
         elif field.declared is UNSET:
             words = "removed"
         else:
             words = f"added with {reference(deployments.get(name))}"
         if words is None:
-            self.others.append(field.path)
+            self.others.append(_other(field))
         elif words and words not in self.deployments.setdefault(name, []):
             self.deployments[name].append(words)
 
 
-def _words(fields: Iterable[FieldChange], spec: Spec) -> Iterator[str]:
+def _words(fields: Sequence[FieldChange], spec: Spec) -> Iterator[str]:
     deployments = _mapping(spec.get("deployments"))
-    headline = _Headline()
+    headline = _Headline(frozenset(field.path for field in fields))
     for field in fields:
         headline.add(field, deployments)
     several = len(deployments) > 1 or len(headline.deployments) > 1
@@ -162,15 +177,17 @@ def meaning(change: Change) -> str:
             return f"{change.reason}; it serves {used}" if used else change.reason
         case Action.CREATE:
             return _created(change)
-        case Action.UPDATE | Action.REPLACE:
+        case Action.UPDATE:
             return _updated(change)
+        case Action.REPLACE:
+            return f"deleted and made again: {_updated(change)}"
         case _:
             assert_never(change.action)
 
 
 def needs_reason(change: Change) -> bool:
     """Whether the reason says something that neither the headline nor the fields say."""
-    if change.action not in (Action.CREATE, Action.UPDATE, Action.REPLACE):
+    if change.action not in (Action.CREATE, Action.UPDATE):
         return False
     said = {"", "declared and not live", meaning(change), *(field.reason.partition(";")[0] for field in change.fields)}
     return change.reason not in said
