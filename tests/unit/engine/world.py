@@ -18,6 +18,7 @@ from mlops.apply.perform import Site
 from mlops.driver import Scope
 from mlops.drivers.memory import MemoryDriver, MemoryTarget, target
 from mlops.git import Actor
+from mlops.ledger.clock import to_text
 from mlops.ledger.fold import fold
 from mlops.ledger.record import Entry, Origin, Record, RecordedResult
 from mlops.ledger.record import Outcome as Recorded
@@ -169,7 +170,7 @@ class Journal:
         self.append(Event.DENIED, {"address": str(address), "goal": goal, "reason": reason})
 
     def pause(self, address: Address, until: float, reason: str = "") -> None:
-        self.append(Event.PAUSED, {"address": str(address), "until": until, "reason": reason})
+        self.append(Event.PAUSED, {"address": str(address), "until": to_text(until), "reason": reason})
 
     def held(self) -> None:
         self.lost()

@@ -84,8 +84,9 @@ def _reason(fields: Sequence[FieldChange]) -> str:
 
 
 def _unconfirmed(resource: Resource, wanted: Wanted) -> bool:
-    """Whether no finished run has recorded this goal: a run was killed, or it never became healthy."""
-    return wanted.baseline.applied.get(resource.address) != resource.goal
+    """Whether no run has recorded this goal as done, or the end of its rollout: it was killed, or never saw it well."""
+    baseline = wanted.baseline
+    return baseline.applied.get(resource.address) != resource.goal or resource.address in baseline.rollouts
 
 
 def _stays(change: Change, live: Observed, rules: Sequence[FieldRule]) -> bool:
@@ -175,9 +176,10 @@ def _confirm(change: Change, resource: Resource, live: Observed, wanted: Wanted)
         return replace(change, reason=AS_DECLARED)
     under_way = wanted.baseline.rollouts.get(resource.address)
     resumed = under_way is not None and under_way.goal == resource.goal
-    steps = plan_steps(resource, live if resumed else None, wanted)
+    planned = plan_steps(resource, live if resumed else None, wanted)
+    steps = tuple(replace(s, title="look whether it is healthy") for s in planned.steps)
     reason = f"{AS_DECLARED}, and no run has recorded that it became healthy"
-    return _stepped(replace(change, action=Action.UPDATE, reason=reason), steps)
+    return _stepped(replace(change, action=Action.UPDATE, reason=reason), replace(planned, steps=steps))
 
 
 def _undeclared(live: Observed, wanted: Wanted, driver: str) -> Change | None:
