@@ -6,11 +6,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
 from mlops.cli.root import COMPLETE, root
-from mlops.cli.terminal import Terminal, open_terminal
+from mlops.cli.terminal import Format, Terminal, open_terminal
 from mlops.errors import Diagnostic, Exit, MlopsError
 
 _BUG = "This is a bug in mlops and no fault of your repository. Please report it with the lines above."
@@ -20,6 +21,11 @@ def _usage(error: click.ClickException) -> Diagnostic:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = f"{context.command_path} --help" if context is not None else "mlops --help"
     return Diagnostic("Wrong usage", error.format_message(), todo="See how it is used:", command=command)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether errors are to be JSON, also those that come before the options are understood."""
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def _invoke(arguments: Sequence[str], terminal: Terminal) -> int:
@@ -40,6 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     if COMPLETE in os.environ:
         root.main(list(arguments), prog_name="mlops", complete_var=COMPLETE)
     terminal = open_terminal()
+    if _wants_json(arguments):
+        terminal.format = Format.JSON
     code = Exit.FAILED
     try:
         return _invoke(arguments, terminal)

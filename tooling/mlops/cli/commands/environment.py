@@ -49,7 +49,7 @@ def show(*, reference: str) -> None:
 @click.argument("reference", metavar="NAME[:VERSION]")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions, also where the lock is up to date.")
 def lock(*, reference: str, upgrade: bool) -> None:
-    """Write the lock of an environment, for all its platforms, with hashes.
+    """Write the lock of an environment: hashes, for all platforms.
 
     One universal resolution of its requirements and of the scoring server's, made with uv. Without VERSION the highest.
     """
