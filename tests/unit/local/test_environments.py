@@ -57,6 +57,14 @@ def test_a_package_with_another_hash_is_not_installed(folders: Folders, tmp_path
     assert not [path for path in folders.environments.glob("[0-9a-f]*") if path.is_dir()]
 
 
+def test_a_package_without_a_hash_is_not_installed(folders: Folders, tmp_path: Path) -> None:
+    unhashed = tmp_path / "unhashed.lock"
+    pins = [line.removesuffix("\\") for line in GATEWAY_LOCK.read_text().splitlines() if "==" in line]
+    unhashed.write_text("\n".join(pins))
+    with pytest.raises(TargetError, match="uv failed"):
+        ensure_environment(folders, environment(unhashed))
+
+
 def test_what_a_killed_build_left_is_made_anew(folders: Folders) -> None:
     home = ensure_environment(folders, environment(GATEWAY_LOCK)).parent.parent
     (home / ".complete").unlink()
