@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.unit.git.room import git
 
 from mlops.git import Actor, GitRepository, Revision
-from mlops.ledger import Intent, Ledger, Origin, Outcome, RecordedResult, Terms
+from mlops.ledger import Intent, Ledger, Origin, Outcome, RecordedResult
 from mlops.ledger.branch import Branch
 from mlops.ledger.extend import Draft
 from mlops.ledger.process import Process
@@ -44,13 +44,14 @@ def close_all() -> None:
 class ManualClock:
     """Time that stands still until somebody waits in the thread that made it, or turns it.
 
-    Other threads wait for real, until the time has come by this clock.
+    Other threads wait for real, until the time has come by this clock, or it is stopped with all that wait for it.
     """
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
         self.up = 1000.0
         self.before_wait: Callable[[], None] = lambda: None
+        self.stopped = False
         self._owner = threading.get_ident()
 
     def time(self) -> float:
@@ -70,7 +71,7 @@ class ManualClock:
             return event.is_set()
         due = self.up + seconds
         while self.up < due:
-            if event.wait(0.005):
+            if event.wait(0.005) or self.stopped:
                 return True
         return event.is_set()
 
@@ -133,7 +134,3 @@ def make_clones(folder: Path, count: int) -> tuple[Path, list[Path]]:
         git(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
         clones.append(clone)
     return remote, clones
-
-
-QUICK = Terms(renewal=0.02, retry=0.02, expiry=90.0, safety=10.0)
-"""Terms with which the background thread renews at once; the lease lasts as long as usual."""

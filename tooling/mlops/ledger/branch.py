@@ -25,6 +25,8 @@ from mlops.ledger.tip import Place, Tip, load_tip
 _ATTEMPTS = 30
 _WHOLE_HISTORY = "--depth=2147483647"
 """What git-fetch(1) calls infinite depth; unlike `--unshallow` it is no error in a clone that is complete."""
+_UNMOVED = 5
+"""Lost swaps in a row although nobody has moved the branch, after which it is not there any more."""
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
 
@@ -131,6 +133,7 @@ class Branch:
             MlopsError: The repository or the remote cannot be written; nothing was added.
         """
         tip = known if known is not None else self.tip()
+        unmoved = 0
         for attempt in range(_ATTEMPTS):
             drafts = make(tip.state if tip is not None else State(self.place.project, self.place.stage))
             new, objects = extend(self.git, self.trees, self.place, tip, drafts, self._clock.time())
@@ -138,12 +141,16 @@ class Branch:
                 return new
             self._pause(attempt)
             self.refresh()
-            tip = self.tip()
+            last, tip = tip, self.tip()
+            unmoved = unmoved + 1 if tip is not None and last is not None and tip.commit == last.commit else 0
+            if unmoved >= _UNMOVED:
+                break
         raise MlopsError(
             Diagnostic(
-                "The ledger is too busy",
-                f"Others were faster {_ATTEMPTS} times in a row on {self.place.branch}.",
-                todo="Run the command again; if this stays, see whether the branch was deleted on the remote.",
+                "The ledger cannot be extended",
+                f"{self.place.branch} was not where it was last seen, {attempt + 1} times in a row; "
+                f"{'it seems to be deleted there' if unmoved else 'others were faster each time'}.",
+                todo="See where the branch is now. If it was deleted, restore it from a clone that has it.",
                 command=f"git ls-remote {self.remote or '.'} {self.name}",
             )
         )
