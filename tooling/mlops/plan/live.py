@@ -35,8 +35,9 @@ def is_settled(resource: Resource, live: Observed, rules: Sequence[FieldRule]) -
     """Whether the live object is exactly as wanted, the fast way."""
     if live.stamp is None or live.stamp.goal != resource.goal:
         return False
-    wanted = to_live(resource.spec, rules) if resource.address.kind is Kind.ENDPOINT else resource.spec
-    return live.spec == wanted and same(live.spec, wanted)
+    if resource.address.kind is not Kind.ENDPOINT:
+        return live.spec == resource.spec and digest(live.spec) == resource.goal
+    return same(live.spec, to_live(resource.spec, rules))
 
 
 def is_of(live: Observed, wanted: Wanted) -> bool:
