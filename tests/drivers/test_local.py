@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,18 @@ def test_it_serves_after_the_command_has_ended(bench: Bench) -> None:
     assert bench.text() == "one"
     outputs = json.loads(ran.stdout)
     assert outputs["scoring_uri"] == f"http://127.0.0.1:{outputs['port']}/score"
+
+
+def test_many_endpoints_at_once_each_get_a_port(fresh_bench: Bench) -> None:
+    """As a parallel apply puts them; what they share is made once."""
+    bench = fresh_bench
+    resources = [bench.resource(f"echo{number}") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        ports = [outputs["port"] for outputs in pool.map(bench.put, resources)]
+    assert len(set(ports)) == 4
+    for number in range(4):
+        healthy(bench, f"echo{number}")
+    assert len(list(bench.folders.environments.glob("*/.complete"))) == 2
 
 
 def test_putting_again_touches_no_process(bench: Bench) -> None:
