@@ -145,7 +145,7 @@ def test_references_of_azure_are_kept_in_our_form() -> None:
             {"code_configuration": {"code": "..", "scoring_script": "a.py"}},
             ("code_configuration", "code"),
             "Invalid value",
-            "names no file",
+            "names nothing",
         ),
         (
             {"enviroment_variables": {}},

@@ -21,6 +21,7 @@ from mlops.loader.references import References
 from mlops.loader.walk import Entry, Walk, walk
 from mlops.resolve import ComputeType
 from mlops.resolve.findings import in_order
+from mlops.resolve.paths import folder_of, within
 from mlops.resolve.repository import PROJECT_FILE, Data, Document, Endpoint, Repository
 from mlops.schemas.kinds import DocumentKind
 from mlops.schemas.problems import Problem
@@ -99,7 +100,26 @@ def _versions(found: Walk, documents: Documents) -> _Versions:
         documents.refuse((entry.file,), _disagreements(entry, data, {"name": entry.name, "version": entry.stem}))
         target = versions.models if entry.kind is DocumentKind.MODEL else versions.environments
         target[f"{entry.name}:{entry.stem}"] = Document(entry.file, data)
+    _forget_contents(found, documents, versions)
     return versions
+
+
+def _forget_contents(found: Walk, documents: Documents, versions: _Versions) -> None:
+    """A YAML file that a document names as content, such as conda.yaml beside it, is no document itself."""
+    named = {path for path in map(_named_content, versions.models.values()) if path}
+    named |= {path for path in map(_named_content, versions.environments.values()) if path}
+    for entry in found.entries:
+        if entry.file in named:
+            documents.forget(entry.file)
+            target = versions.models if entry.kind is DocumentKind.MODEL else versions.environments
+            target.pop(f"{entry.name}:{entry.stem}", None)
+
+
+def _named_content(document: Document) -> str | None:
+    named = document.data.get("path", document.data.get("conda_file"))
+    if not isinstance(named, str) or not named.endswith(".yaml"):
+        return None
+    return within(folder_of(document.file), named)
 
 
 def _deleted(data: Data) -> frozenset[str]:

@@ -27,6 +27,9 @@ _LIMIT = 256 << 20
 _SPARE = 2000
 """Rows that may be kept beyond those of this and one other checkout."""
 
+_PATIENCE = 0.25
+"""Seconds to wait for another process that is writing; after that, this command does without."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS identity (value TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, check_sum INTEGER, data BLOB) WITHOUT ROWID;
@@ -80,7 +83,7 @@ class Cache:
         path = self.path
         if path is None or not path.exists() or path.stat().st_size > _LIMIT:
             return
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
             if connection.execute("SELECT value FROM identity").fetchall() != [(identity(),)]:
                 return
             documents = connection.execute("SELECT key, check_sum, data FROM documents").fetchall()
@@ -137,7 +140,7 @@ class Cache:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > _LIMIT:
             path.unlink()
-        with contextlib.closing(sqlite3.connect(path, timeout=1.0)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection, connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):

@@ -86,7 +86,8 @@ class Composer:
         self.next_event()
         event = self.next_event()
         if type(event).__name__ != "StreamEndEvent":
-            self.report(event, "Several documents in one file", "", "Put each document into a file of its own.")
+            detail = "Another one begins here."
+            self.report(event, "Several documents in one file", detail, "Put each into a file of its own.")
         return data
 
     def _check_directives(self, event: Event) -> None:

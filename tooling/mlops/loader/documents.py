@@ -48,6 +48,12 @@ class Documents:
             self.findings.add(files, problem)
             self.broken.update(files[:1])
 
+    def forget(self, file: str) -> None:
+        """Take back what was said of a file that turned out to be no document, because a document names it."""
+        self.broken.discard(file)
+        self.ready = [problem for problem in self.ready if problem.where is None or problem.where.file != file]
+        self.findings.found = [found for found in self.findings.found if found[0][0] != file]
+
     def checked(self, entry: Entry) -> Mapping[str, JSON] | None:
         """The checked data of a document that stands alone; None where it is broken."""
         digest = self._digest(entry)
@@ -62,13 +68,11 @@ class Documents:
 
     def merged(self, base: Entry, stage: Entry) -> Mapping[str, JSON] | None:
         """The checked data of endpoint.yaml with a stage's patch; None where either is broken."""
-        digests = self._digest(base), self._digest(stage)
-        if digests[0] is None or digests[1] is None:
-            return None
-        known = self.cache.document(f"{DocumentKind.ENDPOINT}:{digests[0]}:{digests[1]}")
+        key = f"{DocumentKind.ENDPOINT}:{self._digest(base)}:{self._digest(stage)}"
+        known = self.cache.document(key)
         if known is not None:
             return cast("Mapping[str, JSON]", known)
-        if not (self._parse(base) and self._parse(stage)):
+        if not all([self._parse(base), self._parse(stage)]):
             return None
         files = (stage.file, base.file)
         target, patch = self._plain[base.file], self._plain[stage.file]

@@ -29,8 +29,12 @@ class _Declared:
     conda_only: tuple[str, ...] = ()
 
 
-class _Unread(Exception):
-    """The file that lists packages cannot be read; that is reported where its content is."""
+class _Refused(Exception):
+    """Requirements that cannot be used, with their places in the environment's document."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__()
+        self.problems = problems
 
 
 def read_packages(root: Path, key: str, document: Document, lock: str | None) -> Packages:
@@ -44,8 +48,8 @@ def read_packages(root: Path, key: str, document: Document, lock: str | None) ->
     """
     try:
         declared = _declared(root, document)
-    except _Unread as error:
-        return Packages(lock=lock, problems=(Problem(_listing_path(document), "File cannot be read", str(error)),))
+    except _Refused as error:
+        return Packages(lock=lock, problems=error.problems)
     except InvalidRepository as error:
         return Packages(lock=lock, diagnostics=error.diagnostics)
     problem = _lock_problem(root, key, declared, document, lock)
@@ -61,17 +65,15 @@ def lock_input(root: Path, document: Document) -> LockInput:
     """
     try:
         declared = _declared(root, document)
-    except _Unread as error:
-        raise InvalidRepository(Diagnostic("File cannot be read", str(error), Location(document.file))) from error
+    except _Refused as error:
+        where = Location(document.file)
+        found = (Diagnostic(p.summary, p.detail, where, p.todo, p.command) for p in error.problems)
+        raise InvalidRepository(*found) from error
     return _lock_input(declared, document.data)
 
 
 def _lock_input(declared: _Declared, data: Data) -> LockInput:
     return LockInput(declared.requirements, declared.python, tuple(data.get("platforms", ())), server_requirements())
-
-
-def _listing_path(document: Document) -> tuple[str, ...]:
-    return ("requirements",) if "requirements" in document.data else ("conda_file",)
 
 
 def _declared(root: Path, document: Document) -> _Declared:
@@ -85,11 +87,20 @@ def _declared(root: Path, document: Document) -> _Declared:
     requirements = data.get("requirements", ())
     if isinstance(requirements, str):
         return _Declared(read_requirements(_text(root, document), Location(str(listing(document)), 1)), python)
-    return _Declared(_inline(requirements, document.file), python)
+    return _Declared(_inline(requirements), python)
 
 
-def _inline(requirements: Sequence[str], file: str) -> tuple[str, ...]:
-    return read_requirements("\n".join(requirements), Location(file))
+def _inline(requirements: Sequence[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    problems: list[Problem] = []
+    for index, line in enumerate(requirements):
+        try:
+            found.update(read_requirements(line))
+        except InvalidRepository as error:
+            problems.extend(Problem(("requirements", index), d.summary, d.detail, d.todo) for d in error.diagnostics)
+    if problems:
+        raise _Refused(*problems)
+    return tuple(sorted(found))
 
 
 def _conda_document(root: Path, document: Document) -> JSON:
@@ -103,13 +114,13 @@ def _conda_document(root: Path, document: Document) -> JSON:
 
 
 def _text(root: Path, document: Document) -> str:
-    file = listing(document)
-    if file is None:
-        raise _Unread("It is outside of the repository.")
+    """The file that lists the packages; that it is there was looked at before."""
+    file = str(listing(document))
     outcome = read_bounded(root / file)
     text = outcome if isinstance(outcome, TextProblem) else decode(outcome[0])
     if isinstance(text, TextProblem):
-        raise _Unread(f"{file}: {text.detail}")
+        where = Location(file, text.line, text.column)
+        raise InvalidRepository(Diagnostic(text.summary, text.detail, where, text.todo, text.command))
     return text
 
 

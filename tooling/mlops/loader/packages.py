@@ -7,8 +7,10 @@ from pathlib import Path
 
 from mlops.loader.cache import Cache
 from mlops.resolve.paths import folder_of, within
-from mlops.resolve.repository import Content, Document, FileContent, Packages
+from mlops.resolve.repository import Content, DirectoryContent, Document, FileContent, Packages, Unusable
+from mlops.resolve.versions import content_at, unusable
 from mlops.resource import JSON, digest
+from mlops.schemas.problems import Problem
 
 
 def packages_of(
@@ -28,6 +30,8 @@ def packages_of(
     known = cache.document(name) if name is not None else None
     if isinstance(known, Mapping):
         return Packages(_texts(known["requirements"]), lock, conda_only=_texts(known["conda_only"]))
+    if (problem := _listing_problem(document, content)) is not None:
+        return Packages(lock=lock, problems=(problem,))
     from mlops.loader.locks import read_packages  # noqa: PLC0415 - only on a cache miss
 
     packages = read_packages(root, key, document, lock)
@@ -51,6 +55,22 @@ def listing(document: Document) -> str | None:
     """Path of the file that lists the packages, relative to the repository."""
     named = document.data.get("requirements", document.data.get("conda_file"))
     return within(folder_of(document.file), named) if isinstance(named, str) else None
+
+
+def _listing_problem(document: Document, content: Mapping[str, Content]) -> Problem | None:
+    """Why the file that lists the packages cannot be used."""
+    key = "requirements" if "requirements" in document.data else "conda_file"
+    named = document.data.get(key)
+    if not isinstance(named, str):
+        return None
+    path, found = content_at(content, document.file, named)
+    match found:
+        case Unusable():
+            return unusable((key,), found)
+        case DirectoryContent():
+            return Problem((key,), "Not a file", f"{path} is a folder.", "Name a file.")
+        case FileContent():
+            return None
 
 
 def _texts(value: JSON) -> tuple[str, ...]:

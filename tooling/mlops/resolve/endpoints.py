@@ -61,7 +61,7 @@ class _Draft:
 
     def content(self, text: str) -> tuple[str, FileContent | DirectoryContent | Unusable]:
         """What a path in the endpoint's files leads to."""
-        return content_at(self.stage.repository, self.document.file, text)
+        return content_at(self.stage.repository.content, self.document.file, text)
 
 
 def resolve_endpoint(stage: Stage, endpoint: Endpoint, document: Document) -> Resource | None:

@@ -66,13 +66,19 @@ def resolve_versions(repository: Repository, findings: Findings) -> Versions:
     )
 
 
-def content_at(repository: Repository, document_file: str, text: str) -> tuple[str, Content]:
-    """What a path in a document leads to: the path relative to the repository, and the content."""
-    path = within(folder_of(document_file), text)
+def content_at(contents: Mapping[str, Content], file: str, text: str) -> tuple[str, Content]:
+    """What a path in a document leads to: the path relative to the repository, and the content.
+
+    Args:
+        contents: What the paths in documents lead to.
+        file: The document.
+        text: The path as it is written.
+    """
+    path = within(folder_of(file), text)
     if path is None:
         todo = "Name a file or folder of this repository, outside of .git and .mlops."
         return text, Unusable("Path leaves the repository", f'"{text}" does.', todo)
-    return path, repository.content.get(path) or Unusable("File not found", f"There is no {path}.")
+    return path, contents.get(path) or Unusable("File not found", f"There is no {path}.")
 
 
 def unusable(path: DocumentPath, content: Unusable) -> Problem:
@@ -115,7 +121,7 @@ def _model_files(repository: Repository, document: Document) -> tuple[dict[str, 
     data = document.data
     if "path" not in data:
         return _remote_files(data)
-    path, content = content_at(repository, document.file, data["path"])
+    path, content = content_at(repository.content, document.file, data["path"])
     artifacts: tuple[Artifact, ...]
     match content:
         case Unusable():
@@ -217,7 +223,7 @@ def _conda(repository: Repository, document: Document, artifacts: list[Artifact]
     conda: JSON = document.data["conda_file"]
     if not isinstance(conda, str):
         return conda
-    path, content = content_at(repository, document.file, conda)
+    path, content = content_at(repository.content, document.file, conda)
     match content:
         case Unusable():
             findings.add((document.file,), unusable(("conda_file",), content))

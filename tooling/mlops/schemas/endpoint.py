@@ -58,9 +58,7 @@ class RequestSettings(Document):
 class Probe(Document):
     """How an instance's health is asked for. Times are seconds."""
 
-    initial_delay: Maybe[NonNegative] = Field(
-        default=None, description="Seconds before the first probe; 10 if unset."
-    )
+    initial_delay: Maybe[NonNegative] = Field(default=None, description="Seconds before the first probe; 10 if unset.")
     period: Maybe[Seconds] = Field(default=None, description="Seconds between two probes; 10 if unset.")
     timeout: Maybe[Seconds] = Field(default=None, description="Seconds that a probe may take; 2 if unset.")
     success_threshold: Maybe[_Count] = Field(

@@ -86,7 +86,7 @@ def _whole_number_as_text(value: object) -> object:
 def _reference(kind: NameKind, value: object) -> object:
     if isinstance(value, dict):
         raise ValueError(  # noqa: TRY004 - pydantic wants a ValueError
-            f"Declare the {kind} in a file of its own, {kind}s/NAME/VERSION.yaml, and name it here as NAME:VERSION."
+            f"It has a file of its own: write {kind}s/NAME/VERSION.yaml, and name it here as NAME:VERSION."
         )
     return str(names.parse_reference(value, kind)) if isinstance(value, str) else value
 
@@ -124,7 +124,7 @@ def _memory(value: object) -> object:
 
 def _no_secret(value: str) -> str:
     if _SECRET in value:
-        raise ValueError("References to secrets are not supported yet: nothing would resolve them.")
+        raise ValueError("Nothing resolves references to secrets yet: remove it.")
     return value
 
 
@@ -134,7 +134,7 @@ def _relative(value: str) -> str:
     if value.startswith(("/", "~")) or value[1:2] == ":":
         raise ValueError(f'"{value}" is not relative: write a path from the folder of this file.')
     if not value.strip("./"):
-        raise ValueError(f'"{value}" names no file or folder below the folder of this file.')
+        raise ValueError(f'"{value}" names nothing below the folder of this file: write the path of a file or folder.')
     return value
 
 

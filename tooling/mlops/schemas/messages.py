@@ -25,7 +25,7 @@ _EXPECTED = {
     "model_type": "a mapping",
 }
 _SHOWN = 60
-_ADVICE = ("write ", "put ", "separate ")
+_ADVICE = ("write ", "put ", "separate ", "declare ", "remove ")
 
 
 class _Place(NamedTuple):
@@ -74,7 +74,8 @@ def _refused_value(path: DocumentPath, error: Mapping[str, Any]) -> Problem:
 
 def _missing(path: DocumentPath, place: _Place) -> Problem:
     holder = f'"{dotted(path[:-1])}"' if path[:-1] else "the file"
-    return Problem(path[:-1], "Missing key", f'"{path[-1]}" is missing from {holder}.', _means(place, "Write it"))
+    detail = f'"{path[-1]}" is missing from {holder}.'
+    return Problem(path[:-1], "Missing key", detail, _means(place, "Write it"), at_key=True)
 
 
 def _unknown_key(root: type[BaseModel], path: DocumentPath) -> Problem:
@@ -109,7 +110,7 @@ def _wrong_type(path: DocumentPath, errors: Sequence[Mapping[str, Any]], value: 
     elif isinstance(value, str) and expected[0] in {"a whole number", "a number", "true or false"}:
         todo = "Write it without quotes."
     else:
-        todo = _means(place, "It is")
+        todo = _means(place, "It is") or "Write keys and values."
     return Problem(path, "Wrong type", detail, todo)
 
 

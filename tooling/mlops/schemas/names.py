@@ -104,11 +104,11 @@ def check_name(kind: NameKind, text: str) -> str:
         return text
     grammar = _GRAMMARS[kind]
     if text.lower() in grammar.reserved:
-        raise ValueError(f'"{text}" is reserved and cannot be the name of a {kind}.')
+        raise ValueError(f'"{text}" is reserved and cannot be the name of a {kind}: write another.')
     if _WINDOWS.fullmatch(text):
-        raise ValueError(f'"{text}" cannot be the name of a {kind}: Windows reserves it.')
+        raise ValueError(f'"{text}" cannot be the name of a {kind}, because Windows reserves it: write another.')
     raise ValueError(
-        f'"{text}" cannot be the name of a {kind}: it takes {grammar.shortest} to {grammar.longest} {grammar.rule}.'
+        f'"{text}" cannot be the name of a {kind}: write {grammar.shortest} to {grammar.longest} {grammar.rule}.'
     )
 
 
@@ -124,7 +124,7 @@ def parse_reference(text: str, kind: NameKind = NameKind.MODEL) -> Reference:
     """
     short = text.removeprefix(_AZURE_PREFIX)
     if short.startswith("//"):
-        raise ValueError(f'"{text}" names an outside registry. Declare the {kind} in this repository and name it.')
+        raise ValueError(f'"{text}" names an outside registry: declare the {kind} in this repository and name it.')
     name, at, _ = short.partition("@")
     if at:
         raise ValueError(f'"{text}" may mean another version tomorrow, so nobody can review it: write {name}:VERSION.')
