@@ -43,6 +43,7 @@ class Directory:
         """
         for folder in (self.root, self.logs, self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
         self._lock = os.open(self.root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

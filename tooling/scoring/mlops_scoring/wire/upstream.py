@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
@@ -13,7 +14,11 @@ from mlops_scoring.wire.messages import Headers, Request
 
 _HIGH_WATER = 4 * 1024 * 1024
 _SURELY_ATOMIC = 32 * 1024
-"""A write of so many bytes to an idle UNIX socket is taken whole or not at all."""
+"""A write of so many bytes to an idle UNIX socket is taken whole or not at all, and read whole or not at all."""
+
+_NEVER_READ = (BrokenPipeError, ConnectionResetError) if sys.platform == "linux" else (BrokenPipeError,)
+"""How a connection ends whose other side has not read our bytes. On a UNIX socket, Linux says ECONNRESET only when the
+other side has closed with bytes unread (unix_release_sock in net/unix/af_unix.c)."""
 
 
 class Loss(Enum):
@@ -183,7 +188,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._answering:
             loss = Loss.PARTIAL
-        elif isinstance(exc, BrokenPipeError) and self._sent <= _SURELY_ATOMIC:
+        elif isinstance(exc, _NEVER_READ) and self._sent <= _SURELY_ATOMIC:
             loss = Loss.UNSENT
         else:
             loss = Loss.UNANSWERED
