@@ -1,4 +1,4 @@
-"""`python -m mlops.pipeline.lock_gateway`: lock anew what supervisors and gateways run on; it ships with the toolkit."""
+"""`python -m mlops.pipeline.lock_gateway`: lock anew what supervisors run on, as the toolkit ships it."""
 
 from __future__ import annotations
 
