@@ -8,15 +8,29 @@ from pathlib import Path
 
 from mlops import drivers
 from mlops.errors import Diagnostic, NotFound, did_you_mean
-from mlops.schemas.json_schema import KINDS, file_name, json_schemas
+from mlops.schemas import json_schema
 
 _FOLDER = "schemas"
+PLAN = "plan"
+"""The kind of a plan file, which no person writes."""
+
+KINDS = (*json_schema.KINDS, PLAN)
+"""Every kind that has a schema."""
 
 
 def schemas() -> dict[str, str]:
     """The text of every schema by file name; computes with the options of every driver that is installed."""
     options = {name: drivers.load(name).Spec for name in drivers.names()}
-    return {file_name(kind): _text(schema) for kind, schema in json_schemas(options).items()}
+    made = {**json_schema.json_schemas(options), PLAN: _plan_schema()}
+    return {json_schema.file_name(kind): _text(shape) for kind, shape in made.items()}
+
+
+def _plan_schema() -> dict[str, object]:
+    """The shape of a plan file, which is JSON that the toolkit writes."""
+    from mlops.plan.document import PlanDocument  # noqa: PLC0415 - pydantic, which only this and reading a plan need
+
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": json_schema.file_name(PLAN)}
+    return {**head, **PlanDocument.model_json_schema(), "title": "A plan"}
 
 
 def schema(kind: str) -> str:
@@ -28,7 +42,7 @@ def schema(kind: str) -> str:
     if kind not in KINDS:
         detail = f'"{kind}" has no schema. {did_you_mean(kind, KINDS)}'.rstrip()
         raise NotFound(Diagnostic("No such schema", detail, todo=f"Kinds: {', '.join(KINDS)}."))
-    return schemas()[file_name(kind)]
+    return schemas()[json_schema.file_name(kind)]
 
 
 def write_schemas(folder: Path) -> tuple[Path, ...]:

@@ -23,8 +23,7 @@ def command(*, kind: str | None, out: Path | None, check: bool) -> Exit:
 
     Editors complete and check files that name their schema in the first line. Without KIND, the kinds are listed.
     """
-    from mlops.pipeline.schema import schema, stale_schemas, write_schemas
-    from mlops.schemas.json_schema import KINDS
+    from mlops.pipeline.schema import KINDS, schema, stale_schemas, write_schemas
 
     if check and out is None:
         raise click.UsageError("--check needs --out DIR, the folder to check.")
