@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.unit.git.room import commit, git, make_repository
 
+from mlops.errors import MlopsError
 from mlops.git import Diverged, GitRepository, RemoteRefused, Unreachable
 from mlops.git.refs import RefUpdate
 from mlops.git.remote import fetch, push
@@ -95,6 +97,43 @@ def test_a_branch_that_was_rewritten_is_not_taken(clone: Path, remote: Path) -> 
     with pytest.raises(Diverged):
         fetch(GitRepository.open(clone).command, "origin", (REFSPEC,))
     assert git(clone, "rev-parse", "refs/remotes/origin/ledger/dev") == second
+
+
+def test_two_that_fetch_at_once_into_one_clone_both_succeed(clone: Path) -> None:
+    """Git itself gives up when another process moves the same ref meanwhile."""
+    last: str | None = None
+    for number in range(8):
+        tip = commit(clone, str(number))
+        assert _push(clone, RefUpdate(NAME, tip, last))
+        git(clone, "update-ref", "-d", "refs/remotes/origin/ledger/dev")
+        last = tip
+        failed: list[Exception] = []
+
+        def look() -> None:
+            try:
+                fetch(GitRepository.open(clone).command, "origin", (REFSPEC,))
+            except MlopsError as error:
+                failed.append(error)  # noqa: B023 - the threads end within this round
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failed
+        assert git(clone, "rev-parse", "refs/remotes/origin/ledger/dev") == tip
+
+
+def test_a_lock_file_of_a_killed_fetch_is_cleared(clone: Path) -> None:
+    tip = commit(clone, "1")
+    assert _push(clone, RefUpdate(NAME, tip, None))
+    git(clone, "update-ref", "-d", "refs/remotes/origin/ledger/dev")
+    lock = clone / ".git/refs/remotes/origin/ledger/dev.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    os.utime(lock, (1, 1))
+    fetch(GitRepository.open(clone).command, "origin", (REFSPEC,), patience=0.1)
+    assert git(clone, "rev-parse", "refs/remotes/origin/ledger/dev") == tip
 
 
 def test_no_hook_of_the_clone_is_run(clone: Path, tmp_path: Path) -> None:

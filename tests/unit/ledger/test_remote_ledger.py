@@ -208,7 +208,7 @@ def test_a_ledger_that_was_deleted_on_the_remote_is_not_begun_anew(remote: Path,
     ledger = _open(clones[0])
     apply_once(ledger, 1)
     git(remote, "update-ref", "-d", NAME)
-    with pytest.raises(MlopsError, match="seems to be deleted"):
+    with pytest.raises(MlopsError, match="was deleted there"):
         ledger.append(Event.APPROVED, ADA)
     assert git(remote, "for-each-ref") == ""
 

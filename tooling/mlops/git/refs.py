@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.errors import Diagnostic, MlopsError
 from mlops.git.command import GitCommand, failed
+from mlops.git.contention import PATIENCE, Contention
 
 _LOST = ("but expected", "reference already exists", "unable to resolve reference", "reference is missing")
-_BUSY = re.compile(r"Unable to create '(?P<path>[^']+\.lock)': File exists")
-_PATIENCE = 5.0
-"""Seconds for which a lock file of Git that does not change is waited for."""
-_ABANDONED = 30.0
-"""Seconds of age after which a lock file that did not change while we waited was left by a killed process: Git holds
-one for milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +30,7 @@ class RefUpdate:
 
 
 def update_refs(
-    command: GitCommand, common_directory: Path, updates: Sequence[RefUpdate], patience: float = _PATIENCE
+    command: GitCommand, common_directory: Path, updates: Sequence[RefUpdate], patience: float = PATIENCE
 ) -> bool:
     """Move all refs, or none; durable when it returns.
 
@@ -55,7 +47,7 @@ def update_refs(
         MlopsError: The repository cannot be written, or a lock file of Git stays.
     """
     lines = [f"create {u.name} {u.new}\n" if u.old is None else f"update {u.name} {u.new} {u.old}\n" for u in updates]
-    give_up = time.monotonic() + patience
+    contention = Contention(patience)
     while True:
         answer = command.run(("update-ref", "--stdin"), "".join(lines).encode())
         if answer.code == 0:
@@ -64,12 +56,8 @@ def update_refs(
             return True
         if any(sign in answer.messages for sign in _LOST):
             return False
-        busy = _BUSY.search(answer.messages)
-        if busy is None:
+        if not contention.wait(answer.messages):
             raise failed(("update-ref",), answer, command.directory)
-        if time.monotonic() > give_up and not _clear(Path(busy["path"]), common_directory):
-            raise MlopsError(_stays(Path(busy["path"])))
-        time.sleep(0.02)
 
 
 def flush_folder(folder: Path) -> None:
@@ -83,26 +71,3 @@ def flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _clear(lock: Path, common_directory: Path) -> bool:
-    """Remove a lock file that a killed process left behind; False where it may still be in use."""
-    try:
-        inside = lock.resolve().is_relative_to(common_directory.resolve())
-        if not inside or time.time() - lock.stat().st_mtime < _ABANDONED:
-            return False
-        lock.unlink()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-def _stays(lock: Path) -> Diagnostic:
-    return Diagnostic(
-        "A lock file of Git stays",
-        f"{lock} has been there for a while; another Git process holds it, or was killed.",
-        todo="If no Git process runs in this repository, remove the file.",
-        command=f"rm {lock}",
-    )

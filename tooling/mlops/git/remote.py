@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlops.errors import Diagnostic, MlopsError
 from mlops.git.command import REMOTE_TIMEOUT, Answer, GitCommand, TimedOut
+from mlops.git.contention import PATIENCE, Contention
 from mlops.git.refs import RefUpdate
 
 _LOST = ("stale info", "cannot lock ref", "failed to update ref", "incorrect old value", "reference already exists")
@@ -25,20 +26,38 @@ class Diverged(MlopsError):
     """A branch that only ever grows was rewritten on the remote."""
 
 
-def fetch(command: GitCommand, remote: str, refspecs: Sequence[str], options: Sequence[str] = ()) -> None:
+def fetch(
+    command: GitCommand,
+    remote: str,
+    refspecs: Sequence[str],
+    options: Sequence[str] = (),
+    *,
+    patience: float = PATIENCE,
+) -> None:
     """Fetch refs; those that the remote lacks are no error when the refspec is a pattern.
+
+    Args:
+        command: Runs in the repository.
+        remote: The remote's name.
+        refspecs: What to fetch, and into which refs.
+        options: More options of git-fetch.
+        patience: Seconds to wait for other processes that fetch into the same refs.
 
     Raises:
         Unreachable: The remote does not answer, or does not let us in.
         Diverged: A refspec without "+" would move a ref to something that does not contain it.
     """
     arguments = ("fetch", "--no-progress", "--no-tags", "--no-prune", "--no-write-fetch-head", *options, "--", remote)
-    try:
-        answer = command.run((*arguments, *refspecs), timeout=REMOTE_TIMEOUT)
-    except TimedOut as error:
-        raise _unreachable(remote, error.diagnostics[0].detail) from error
-    if answer.code == 0:
-        return
+    contention = Contention(patience)
+    while True:
+        try:
+            answer = command.run((*arguments, *refspecs), timeout=REMOTE_TIMEOUT)
+        except TimedOut as error:
+            raise _unreachable(remote, error.diagnostics[0].detail) from error
+        if answer.code == 0:
+            return
+        if not contention.wait(answer.messages, moved=True):
+            break
     if "non-fast-forward" in answer.messages:
         raise Diverged(
             Diagnostic(

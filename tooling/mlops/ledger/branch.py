@@ -149,7 +149,7 @@ class Branch:
             Diagnostic(
                 "The ledger cannot be extended",
                 f"{self.place.branch} was not where it was last seen, {attempt + 1} times in a row; "
-                f"{'it seems to be deleted there' if unmoved else 'others were faster each time'}.",
+                f"{'it was deleted there, or a killed process left it locked' if unmoved else 'others were faster'}.",
                 todo="See where the branch is now. If it was deleted, restore it from a clone that has it.",
                 command=f"git ls-remote {self.remote or '.'} {self.name}",
             )
