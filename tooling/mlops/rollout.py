@@ -85,7 +85,7 @@ def from_live(spec: Spec) -> Spec:
     deployments: dict[str, JSON] = {}
     weights: dict[str, int] = {}
     best: dict[str, int] = {}
-    for live_name, value in _mapping(spec.get("deployments")).items():
+    for live_name, value in sorted(_mapping(spec.get("deployments")).items()):
         deployment = dict(_mapping(value))
         name = str(deployment.pop(DECLARED_NAME, live_name))
         weight = traffic.get(live_name, 0)
@@ -156,7 +156,7 @@ def _live_names(spec: Spec) -> dict[str, str]:
     """Live name by declared name; of two versions the one with most traffic."""
     traffic = traffic_of(spec)
     names: dict[str, str] = {}
-    for live in _mapping(spec.get("deployments")):
+    for live in sorted(_mapping(spec.get("deployments"))):
         name = declared_name(spec, live)
         if name not in names or traffic.get(live, 0) > traffic.get(names[name], 0):
             names[name] = live

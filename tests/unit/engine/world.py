@@ -247,7 +247,10 @@ class World:
 
     def plan(self, resources: Iterable[Resource], *, retry: Iterable[Address] = (), protect: bool = False) -> Plan:
         declared = tuple(resources)
-        users = {a: (str(r.address),) for r in declared for a in r.after | {Address.parse(w) for w in r.waits}}
+        users: dict[Address, tuple[str, ...]] = {}
+        for resource in sorted(declared, key=lambda r: r.address):
+            for used in resource.after | {Address.parse(w) for w in resource.waits}:
+                users[used] = (*users.get(used, ()), str(resource.address))
         shared = self._section(SHARED, [r for r in declared if r.driver == REGISTRY], in_use=users)
         present = {c.address: None for c in shared.changes} | {c.address: c.reason for c in stuck(shared.changes)}
         mine = [r for r in declared if r.driver != REGISTRY]

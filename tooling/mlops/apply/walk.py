@@ -76,11 +76,17 @@ class _Walk:
                         self._end(waiting[address], ended, order)
                 for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                     address = running.pop(future)
-                    self._end(waiting[address], self._result(waiting[address], future), order)
+                    self._end(waiting[address], future.result(), order)
 
     def _perform(self, change: Change) -> Result:
         """Perform a change when a thread has come to it, which may be long after it was ready."""
-        return self._cancel(change) or perform(self.site, change)
+        if (cancelled := self._cancel(change)) is not None:
+            return cancelled
+        try:
+            return perform(self.site, change)
+        except Locked as error:
+            self.execution.lost = error
+            return Result(change.address, self.site.stage, change.action, Outcome.FAILED, str(error))
 
     def _cancel(self, change: Change) -> Result | None:
         """The result of a change that the run does not come to any more."""
@@ -95,13 +101,6 @@ class _Walk:
             return cancelled
         because = self.blockers(change)
         return _skip(self.site, change, because) if because else None
-
-    def _result(self, change: Change, future: Future[Result]) -> Result:
-        try:
-            return future.result()
-        except Locked as error:
-            self.execution.lost = error
-            return Result(change.address, self.site.stage, change.action, Outcome.FAILED, str(error))
 
     def _end(self, change: Change, result: Result, order: TopologicalSorter[Address]) -> None:
         self.execution.end(change, result)

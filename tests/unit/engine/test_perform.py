@@ -1,0 +1,508 @@
+"""One change: waiting for health, checks between steps, and the way back. Time passes only where somebody waits."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.engine.world import (
+    CANARY,
+    FRAUD,
+    STAGE,
+    V1,
+    V2,
+    V3,
+    World,
+    change_of,
+    deployment,
+    endpoint,
+    fraud,
+    outcomes,
+    sick,
+    versions,
+)
+
+from mlops.apply.checks import close
+from mlops.apply.health import TIMEOUTS
+from mlops.driver import Answer
+from mlops.errors import Diagnostic, TargetError
+from mlops.resource import JSON, Checks, Event, Health, HealthState, Kind, Resource, Rollout, Traffic
+from mlops.rollout import traffic_of
+
+ALL = (V1, V2, V3)
+TRANSITIONING = Health(HealthState.TRANSITIONING, "starting")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """One endpoint that serves version 1."""
+    made = World(samples=tmp_path)
+    made.apply([*ALL, fraud("1")])
+    made.progress.clear()
+    return made
+
+
+def after_waiting(world: World, seconds: float, act: Callable[[], object]) -> None:
+    """Let something happen once so many seconds were waited for."""
+    due = world.clock.uptime() + seconds
+
+    def tick() -> None:
+        if world.clock.uptime() >= due:
+            act()
+
+    world.clock.tick = tick
+
+
+def events(world: World) -> list[Event]:
+    return [r.event for r in world.journals[STAGE].records[2:]]
+
+
+# ------------------------------------------------------------------------------------------------------------- health
+
+
+def test_a_change_is_done_once_it_is_healthy(world: World) -> None:
+    world.west.health[FRAUD] = TRANSITIONING
+    after_waiting(world, 20, world.west.health.clear)
+    started = world.clock.uptime()
+    assert outcomes(world.apply([*ALL, fraud("1", {"instance_count": 2})])) == {str(FRAUD): "done"}
+    assert 20 <= world.clock.uptime() - started < 22
+
+
+@pytest.mark.parametrize("state", [HealthState.TRANSITIONING, HealthState.UNHEALTHY, HealthState.UNSCHEDULABLE])
+def test_what_is_not_healthy_in_time_is_returned_from(world: World, state: HealthState) -> None:
+    world.west.judge = lambda _a, spec: Health(state, "no memory") if "2" in versions(spec) else None
+    started = world.clock.uptime()
+    execution = world.apply([*ALL, fraud("2")])
+    assert world.clock.uptime() - started == pytest.approx(TIMEOUTS[Kind.ENDPOINT])
+    result = execution.results[FRAUD]
+    assert result.outcome == "returned"
+    assert result.reason == f"{state} after 300 s: no memory; returned to the last good version"
+    assert result.health == Health(state, "no memory")
+
+
+def test_a_declared_timeout_is_the_limit(world: World) -> None:
+    world.west.judge = sick("2", state=HealthState.UNHEALTHY)
+    started = world.clock.uptime()
+    world.apply([*ALL, replace(fraud("2"), timeout=7.0)])
+    assert world.clock.uptime() - started == pytest.approx(7.0)
+
+
+def test_what_has_failed_is_not_waited_for(world: World) -> None:
+    world.west.judge = sick("2")
+    started = world.clock.uptime()
+    assert world.apply([*ALL, fraud("2")]).results[FRAUD].reason.startswith("version 2 crashed")
+    assert world.clock.uptime() == started
+
+
+def test_looks_grow_rarer_up_to_one_a_second(world: World) -> None:
+    world.west.health[FRAUD] = TRANSITIONING
+    after_waiting(world, 100, world.west.health.clear)
+    before = world.west.calls["observe"]
+    world.apply([*ALL, fraud("1", {"instance_count": 2})])
+    assert 100 < world.west.calls["observe"] - before < 130
+
+
+def test_healthy_is_not_enough_while_the_target_still_shows_what_was_before(world: World) -> None:
+    """A target that is slow to take over a change is not taken for one that has."""
+    old = world.live()[FRAUD]
+    new: list[object] = []
+
+    def hide(verb: str, _address: object) -> None:
+        if verb == "put" and not new:
+            new.append(world.west.objects[FRAUD])
+            world.west.objects[FRAUD] = old
+
+    def show() -> None:
+        world.west.objects[FRAUD] = new[0]  # type: ignore[assignment]
+
+    world.west.after = hide
+    after_waiting(world, 30, show)
+    split = {**fraud("1").spec, "traffic": {"blue": 0}}
+    assert outcomes(world.apply([*ALL, replace(fraud("1"), spec=split)])) == {str(FRAUD): "done"}
+    assert world.clock.uptime() >= 30
+
+
+def test_a_stop_ends_waiting_for_health(world: World) -> None:
+    world.west.health[FRAUD] = TRANSITIONING
+    after_waiting(world, 5, world.stop.set)
+    execution = world.apply([*ALL, fraud("1", {"instance_count": 2})])
+    assert outcomes(execution) == {str(FRAUD): "cancelled"}
+    assert events(world)[-1] is Event.INTERRUPTED
+
+
+# ----------------------------------------------------------------------------------------------------- the way back
+
+
+def test_every_step_is_told_before_it_is_put_and_after_it_was_good(world: World) -> None:
+    world.apply([*ALL, fraud("2", rollout=CANARY)])
+    steps = [r for r in world.journals[STAGE].records if r.event is Event.STEP]
+    told = [(r.body["step"], r.body["done"]) for r in steps]
+    assert told == [
+        (0, False),
+        (1, False),
+        (1, True),
+        (2, False),
+        (2, True),
+        (3, False),
+        (3, True),
+        (4, False),
+    ]
+    assert [p.text for p in world.progress if p.phase == "step"] == [
+        "start beside the old version, without traffic",
+        "10 % to the new version",
+        "50 % to the new version",
+        "100 % to the new version",
+        "remove the old version",
+    ]
+
+
+def test_a_bad_version_never_gets_more_traffic_than_it_had_when_it_was_found(world: World) -> None:
+    world.west.judge = lambda _a, spec: Health(HealthState.FAILED, "out of memory") if versions(spec)["2"] > 0 else None
+    most = 0
+
+    def look(verb: str, _address: object) -> None:
+        nonlocal most
+        if verb == "put":
+            most = max(most, versions(world.west.objects[FRAUD].spec).get("2", 0))
+
+    world.west.after = look
+    world.west.judge = judge_share(10)
+    execution = world.apply([*ALL, fraud("2", rollout=CANARY)])
+    assert outcomes(execution) == {str(FRAUD): "returned"}
+    assert most == 10
+    assert versions(world.live()[FRAUD].spec) == {"1": 100}
+    result = execution.results[FRAUD]
+    assert result.goal == fraud("1").goal
+    assert world.state.denied[FRAUD] == {fraud("2").goal: "out of memory"}
+    assert world.state.good[FRAUD] == fraud("1").goal
+    assert world.state.rollouts == {}
+
+
+def judge_share(percent: int) -> Callable[[object, Mapping[str, JSON]], Health | None]:
+    def judge(_address: object, spec: Mapping[str, JSON]) -> Health | None:
+        bad = versions(spec).get("2", 0) >= percent
+        return Health(HealthState.FAILED, "out of memory") if bad else None
+
+    return judge
+
+
+def test_a_target_that_refuses_a_later_step_is_returned_from_without_blame(world: World) -> None:
+    """The goal may be good: it was the target that failed, so the next run tries it again."""
+    puts = 0
+
+    def strike(verb: str, _address: object) -> None:
+        nonlocal puts
+        puts += verb == "put"
+        if verb == "put" and puts == 3:
+            raise TargetError(Diagnostic("Refused", "quota"))
+
+    world.west.before = strike
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=CANARY)])) == {str(FRAUD): "returned"}
+    assert versions(world.live()[FRAUD].spec) == {"1": 100}
+    assert world.state.denied == {}
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=CANARY)])) == {str(FRAUD): "done"}
+
+
+def test_a_target_that_refuses_the_first_step_changed_nothing(world: World) -> None:
+    def strike(verb: str, _address: object) -> None:
+        if verb == "put":
+            raise TargetError(Diagnostic("Refused", "quota"))
+
+    world.west.before = strike
+    before = world.live()[FRAUD]
+    execution = world.apply([*ALL, fraud("2", rollout=CANARY)])
+    assert outcomes(execution) == {str(FRAUD): "failed"}
+    assert execution.results[FRAUD].reason == "Refused: quota"
+    assert world.live()[FRAUD] == before
+
+
+def test_a_way_back_that_fails_is_told_and_taken_up_by_the_next_run(world: World) -> None:
+    world.west.judge = sick("2")
+    puts = 0
+
+    def strike(verb: str, _address: object) -> None:
+        nonlocal puts
+        puts += verb == "put"
+        if verb == "put" and puts == 2:
+            raise TargetError(Diagnostic("Refused", "quota"))
+
+    world.west.before = strike
+    execution = world.apply([*ALL, fraud("2")])
+    result = execution.results[FRAUD]
+    assert result.outcome == "failed"
+    assert result.reason == "version 2 crashed; putting the last good version back failed: Refused: quota"
+    assert outcomes(world.apply([*ALL, fraud("2")])) == {str(FRAUD): "done"}
+    assert versions(world.live()[FRAUD].spec) == {"1": 100}
+
+
+def test_a_last_good_version_that_is_not_well_any_more_is_told(world: World) -> None:
+    world.west.judge = lambda _a, _spec: Health(HealthState.FAILED, "the node is gone")
+    result = world.apply([*ALL, fraud("2")]).results[FRAUD]
+    assert result.outcome == "failed"
+    assert result.reason == (
+        "the node is gone; the last good version was put back and is not healthy: the node is gone"
+    )
+
+
+def test_a_change_in_place_that_goes_bad_is_returned_from_too(world: World) -> None:
+    world.west.judge = lambda _a, spec: (
+        Health(HealthState.FAILED, "too many") if '"instance_count": 9' in json.dumps(spec) else None
+    )
+    assert outcomes(world.apply([*ALL, fraud("1", {"instance_count": 9})])) == {str(FRAUD): "returned"}
+    assert "instance_count" not in json.dumps(world.live()[FRAUD].spec)
+    assert change_of(world.plan([*ALL, fraud("1", {"instance_count": 9})])).action == "blocked"
+
+
+def test_a_ledger_that_cannot_remember_does_not_keep_a_bad_version_up(world: World) -> None:
+    world.west.judge = sick("2")
+
+    def strike(event: Event) -> None:
+        if event is Event.DENIED:
+            raise TargetError(Diagnostic("Unreachable", "no network"))
+
+    world.journals[STAGE].before = strike
+    result = world.apply([*ALL, fraud("2")]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert "the ledger could not remember it: Unreachable: no network" in result.reason
+    assert versions(world.live()[FRAUD].spec) == {"1": 100}
+
+
+# ------------------------------------------------------------------------------------------------------- the sample
+
+BODY = b'{"data": [1, 2]}'
+
+
+def with_sample(world: World, version: str, expected: JSON, **sample: JSON) -> Resource:
+    assert world.blobs is not None
+    (world.blobs.folder / "body").write_bytes(BODY)
+    request: dict[str, JSON] = {"request": "body", "expected": expected, **sample}
+    resource = fraud(version)
+    return replace(resource, spec={**resource.spec, "sample_request": request})
+
+
+def test_a_version_that_answers_as_expected_is_taken(world: World) -> None:
+    asked: list[bytes] = []
+
+    def answer(deployment: Mapping[str, object], body: bytes) -> Answer:
+        asked.append(body)
+        assert deployment["model"] == {"name": "fraud", "version": "2"}
+        return Answer(200, {}, b'{"score": 0.5000000001}')
+
+    world.west.scorer = answer
+    assert outcomes(world.apply([*ALL, with_sample(world, "2", {"score": 0.5})])) == {str(FRAUD): "done"}
+    assert asked == [BODY, BODY]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            Answer(200, {}, b'{"score": 0.6}'),
+            'answered the sample request with {"score": 0.6}; expected {"score": 0.5}',
+        ),
+        (Answer(500, {}, b"Traceback"), "got status 500 from blue-"),
+        (Answer(200, {}, b"<html>"), "to the sample request is not JSON: <html>"),
+    ],
+)
+def test_a_version_that_answers_otherwise_gets_no_traffic(world: World, answer: Answer, reason: str) -> None:
+    world.west.scorer = lambda _deployment, _body: answer
+    served = 0
+
+    def look(verb: str, _address: object) -> None:
+        nonlocal served
+        if verb == "put":
+            served = max(served, versions(world.west.objects[FRAUD].spec).get("2", 0))
+
+    world.west.after = look
+    result = world.apply([*ALL, with_sample(world, "2", {"score": 0.5})]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert reason in result.reason
+    assert served == 0
+
+
+def test_a_version_that_does_not_answer_is_bad(world: World) -> None:
+    def refuse(_deployment: Mapping[str, object], _body: bytes) -> Answer:
+        raise TargetError(Diagnostic("Nothing answered", "connection refused"))
+
+    world.west.scorer = refuse
+    result = world.apply([*ALL, with_sample(world, "2", {"score": 0.5})]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert "got no answer from blue-" in result.reason
+
+
+def test_the_sample_is_not_scored_where_that_is_switched_off(world: World) -> None:
+    world.west.scorer = lambda _deployment, _body: Answer(500, {}, b"")
+    resource = with_sample(world, "2", {"score": 0.5})
+    off = replace(resource, rollout=Rollout(checks=Checks(sample_request=False)))
+    assert outcomes(world.apply([*ALL, off])) == {str(FRAUD): "done"}
+
+
+def test_a_sample_without_an_expected_answer_has_to_be_answered_well(world: World) -> None:
+    resource = with_sample(world, "2", None)
+    sample = resource.spec["sample_request"]
+    assert isinstance(sample, Mapping)
+    bare = {k: v for k, v in sample.items() if k != "expected"}
+    world.west.scorer = lambda _deployment, _body: Answer(200, {}, b"anything")
+    bare_resource = replace(resource, spec={**resource.spec, "sample_request": bare})
+    assert outcomes(world.apply([*ALL, bare_resource])) == {str(FRAUD): "done"}
+
+
+def test_a_sample_for_one_deployment_is_not_sent_to_the_others(world: World) -> None:
+    world.west.scorer = lambda deployment, _body: Answer(200, {}, b"1" if deployment["deployment"] == "blue" else b"2")
+    resource = endpoint(
+        "pair",
+        {"blue": deployment("fraud:1"), "green": deployment("fraud:2")},
+        traffic={"blue": 50, "green": 50},
+        fields={"sample_request": {"request": "body", "expected": 1, "deployment": "blue"}},
+    )
+    with_sample(world, "1", 1)
+    assert outcomes(world.apply([*ALL, fraud("1"), resource])) == {str(resource.address): "done"}
+
+
+def test_an_edited_expectation_is_held_against_what_serves(world: World) -> None:
+    """The endpoint is as it was; what Git says of its answers is not true."""
+    world.west.scorer = lambda _deployment, _body: Answer(200, {}, b"1")
+    world.apply([*ALL, with_sample(world, "1", 1)])
+    execution = world.apply([*ALL, with_sample(world, "1", 2)])
+    assert outcomes(execution) == {str(FRAUD): "returned"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        (1, 1.0, True),
+        (1.0, 1.0000001, True),
+        (1.0, 1.1, False),
+        (1000000.0, 1000000.5, True),
+        (0.0, 1e-7, True),
+        (True, 1, False),
+        ("a", "a", True),
+        ("1", 1, False),
+        (None, None, True),
+        (None, 0, False),
+        ([1, 2], [1, 2.0], True),
+        ([1, 2], [1], False),
+        ({"a": [0.1]}, {"a": [0.1 + 1e-9]}, True),
+        ({"a": 1}, {"b": 1}, False),
+        ([], {}, False),
+    ],
+)
+def test_answers_are_close_within_the_tolerance(left: JSON, right: JSON, *, equal: bool) -> None:
+    assert close(left, right, 1e-6) is equal
+    assert close(right, left, 1e-6) is equal
+
+
+# ------------------------------------------------------------------------------------------------------- error rate
+
+
+def rated(*weights: int, requests: int = 20, soak: float = 0.0, deadline: float = 600.0) -> Rollout:
+    return Rollout("canary", weights, soak, Checks(False, 0.1, requests, deadline))
+
+
+def serving(world: World, requests_a_second: float, error_share: float) -> None:
+    """Count requests on the new version while time passes."""
+    lock = threading.Lock()
+
+    def tick() -> None:
+        with lock:
+            live = world.west.objects[FRAUD].spec
+            counts = {}
+            for name, weight in traffic_of(live).items():
+                seen = int(world.clock.uptime() * requests_a_second * (weight > 0))
+                counts[name] = Traffic(seen, int(seen * error_share))
+            world.west.traffic[FRAUD] = counts
+
+    world.clock.tick = tick
+
+
+def test_enough_good_requests_let_a_step_pass(world: World) -> None:
+    serving(world, 10, 0.0)
+    started = world.clock.uptime()
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=rated(10))])) == {str(FRAUD): "done"}
+    assert 2 <= world.clock.uptime() - started < 20
+
+
+def test_too_many_errors_return(world: World) -> None:
+    serving(world, 10, 0.5)
+    result = world.apply([*ALL, fraud("2", rollout=rated(10))]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert "requests failed at 10 %" in result.reason
+    assert world.state.denied[FRAUD]
+
+
+def test_too_few_requests_are_unknown_and_return_at_the_deadline(world: World) -> None:
+    serving(world, 0.01, 0.0)
+    started = world.clock.uptime()
+    result = world.apply([*ALL, fraud("2", rollout=rated(10, deadline=120.0))]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert "unknown at the deadline: 1 requests came, 20 are needed" in result.reason
+    assert world.clock.uptime() - started == pytest.approx(120, abs=2)
+
+
+def test_a_step_stays_for_its_whole_soak(world: World) -> None:
+    started = world.clock.uptime()
+    soaking = Rollout("canary", (10, 50), 30.0, Checks(sample_request=False))
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=soaking)])) == {str(FRAUD): "done"}
+    assert world.clock.uptime() - started == pytest.approx(90, abs=3)
+
+
+def test_a_version_that_fails_in_its_soak_is_returned_from(world: World) -> None:
+    after_waiting(world, 10, lambda: setattr(world.west, "judge", sick("2", state=HealthState.UNHEALTHY)))
+    soaking = Rollout("canary", (10,), 30.0, Checks(sample_request=False))
+    result = world.apply([*ALL, fraud("2", rollout=soaking)]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert "went bad while soaking: version 2 crashed" in result.reason
+
+
+def test_errors_late_in_a_soak_return(world: World) -> None:
+    serving(world, 10, 0.0)
+    calm = world.clock.tick
+
+    def worse() -> None:
+        calm()
+        if world.clock.uptime() > 20:
+            counts = world.west.traffic[FRAUD]
+            world.west.traffic[FRAUD] = {n: Traffic(t.requests, t.requests // 2) for n, t in counts.items()}
+
+    world.clock.tick = worse
+    result = world.apply([*ALL, fraud("2", rollout=rated(10, soak=50.0))]).results[FRAUD]
+    assert result.outcome == "returned"
+    assert "requests failed" in result.reason
+
+
+def test_an_endpoint_that_vanishes_in_its_soak_is_put_back(world: World) -> None:
+    after_waiting(world, 10, lambda: world.west.objects.pop(FRAUD, None))
+    soaking = Rollout("canary", (10,), 30.0, Checks(sample_request=False))
+    result = world.apply([*ALL, fraud("2", rollout=soaking)]).results[FRAUD]
+    assert "it is gone" in result.reason
+
+
+def soaked(world: World, requests: int, errors: int) -> dict[str, str]:
+    """Apply a canary with a soak of an hour, and again after it, with what was counted meanwhile."""
+    wanted = [*ALL, fraud("2", rollout=rated(10, soak=3600.0))]
+    assert outcomes(world.apply(wanted)) == {str(FRAUD): "paused"}
+    live = world.live()[FRAUD].spec
+    world.west.traffic[FRAUD] = {n: Traffic(requests, errors) for n in traffic_of(live)}
+    world.clock.advance(3601)
+    return outcomes(world.apply(wanted))
+
+
+def test_what_was_counted_during_a_long_soak_decides_after_it(world: World) -> None:
+    assert soaked(world, 1000, 1) == {str(FRAUD): "paused"}
+    assert versions(world.live()[FRAUD].spec) == {"1": 0, "2": 100}
+
+
+def test_errors_during_a_long_soak_return(world: World) -> None:
+    assert soaked(world, 1000, 500) == {str(FRAUD): "returned"}
+    assert versions(world.live()[FRAUD].spec) == {"1": 100}
+
+
+def test_too_few_requests_during_a_long_soak_are_unknown(world: World) -> None:
+    """The deadline was over long before the soak was."""
+    started = world.clock.uptime()
+    assert soaked(world, 3, 0) == {str(FRAUD): "returned"}
+    assert world.clock.uptime() - started < 3700
