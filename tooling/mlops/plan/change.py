@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mlops.errors import Exit, worst
 from mlops.resource import JSON, Address, FieldChange, Health, Resource, Spec
 from mlops.rollout import Step
 
@@ -92,6 +93,13 @@ class Summary:
     def effective(self) -> int:
         """How many objects are written to."""
         return sum(self.counts.get(action, 0) for action in EFFECTIVE)
+
+    @property
+    def exit_code(self) -> Exit:
+        """What a plan tells a script that asked for detail: blocked before waiting before changes."""
+        blocked = Exit.BLOCKED if self.counts.get(Action.BLOCKED) else Exit.DONE
+        waiting = Exit.WAITING if self.counts.get(Action.WAIT) else Exit.DONE
+        return worst((blocked, waiting, Exit.CHANGES if self.effective else Exit.DONE))
 
     @property
     def destructive(self) -> int:

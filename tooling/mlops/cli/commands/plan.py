@@ -38,7 +38,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Plan from a snapshot: no target is asked, no credential is needed.",
 )
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes, as Terraform does.")
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 2 where there are changes, as Terraform does; with 5 where one is blocked, with 6 where one waits.",
+)
 @format_option(Format.TEXT, Format.MARKDOWN, Format.JSON)
 def command(
     *,
@@ -61,8 +65,7 @@ def command(
 
         out.write_bytes(write_plan(plan))
         streams.say(f"Saved. To apply exactly this plan:\n    mlops apply {out}")
-    changes = detailed_exitcode and plan.summary.effective
-    return Exit.CHANGES if changes else Exit.DONE
+    return plan.summary.exit_code if detailed_exitcode else Exit.DONE
 
 
 def _plan(stage: str | None, only: tuple[Address, ...], retry: tuple[Address, ...], snapshot: Path | None) -> Plan:
