@@ -52,6 +52,7 @@ def _view_json(view: View) -> dict[str, JSON]:
     baseline = view.baseline
     goals = {o.stamp.goal for o in view.observed if o.stamp is not None}
     goals |= {r.base for r in baseline.rollouts.values() if r.base is not None}
+    goals |= {goal for address, goal in baseline.good.items() if address in baseline.denied}
     specs = {goal: baseline.spec(goal) for goal in sorted(goals)}
     return {
         "stage": view.stage,
