@@ -248,7 +248,7 @@ def _rollout(data: Data) -> Rollout:
         tuple(rollout.get("weights", ())),
         rollout.get("soak", 0.0),
         Checks(
-            checks.get("sample_request", "sample_request" in data),
+            checks.get("sample_request", True),
             checks.get("max_error_rate"),
             checks.get("min_requests", 0),
             checks.get("deadline", 600.0),

@@ -1,0 +1,582 @@
+"""From a repository to what is wanted: specs as drivers and the ledger see them, and every problem at its line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from pydantic import BaseModel
+
+from mlops.archive import digest_directory
+from mlops.errors import Diagnostic, InvalidRepository, Location, NotFound
+from mlops.resolve import ComputeType, Repository, Resolved, combined_digest, resolve, survey
+from mlops.resource import Address, Artifact, Checks, Kind, Resource, Rollout
+
+Declare = Callable[[Mapping[str, str | bytes | None]], Repository]
+
+MEMORY = ComputeType(lambda: BaseModel)
+TYPES = {"memory": MEMORY}
+DEV, BASE, PROD = "endpoints/fraud/dev.yaml", "endpoints/fraud/endpoint.yaml", "endpoints/fraud/prod.yaml"
+SEVERAL = combined_digest({"a": "a" * 64, "b/c": "b" * 64})
+MODEL, ENVIRONMENT = Address(Kind.MODEL, "fraud:1"), Address(Kind.ENVIRONMENT, "onnx:1")
+
+
+def sha(content: bytes | str) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def project(stages: str) -> str:
+    return f"project: demo\ncomputes: {{laptop: {{type: memory}}, tower: {{type: memory}}}}\nstages: {{{stages}}}\n"
+
+
+def with_code(script: str) -> str:
+    code = f"code_configuration: {{code: src, scoring_script: {script}}}"
+    return f"deployments:\n  blue:\n    environment: onnx:1\n    {code}\n"
+
+
+def with_sample(expected: str) -> str:
+    sample = f"sample_request: {{request: s, expected: {expected}}}"
+    return f"compute: laptop\ndeployments: {{blue: {{model: fraud:1}}}}\n{sample}\n"
+
+
+def dev(repository: Repository) -> Resolved:
+    return resolve(repository, "dev", TYPES)
+
+
+def endpoint(repository: Repository) -> Resource:
+    (resource,) = dev(repository).resources
+    json.dumps(resource.spec)
+    return resource
+
+
+def shared(repository: Repository, address: Address) -> Resource:
+    return next(resource for resource in dev(repository).shared if resource.address == address)
+
+
+def problems(repository: Repository, types: Mapping[str, ComputeType] = TYPES) -> tuple[Diagnostic, ...]:
+    with pytest.raises(InvalidRepository) as error:
+        resolve(repository, "dev", types)
+    return error.value.diagnostics
+
+
+def the_problem(repository: Repository, types: Mapping[str, ComputeType] = TYPES) -> Diagnostic:
+    found = problems(repository, types)
+    assert len(found) == 1, found
+    assert found[0].detail
+    assert found[0].todo or found[0].command
+    return found[0]
+
+
+def test_an_endpoint_holds_the_content_of_what_it_names(declare: Declare) -> None:
+    repository = declare({})
+    lock = (repository.root / "environments/onnx/1.lock").read_bytes()
+    resource = endpoint(repository)
+    assert resource == Resource(
+        address=Address(Kind.ENDPOINT, "fraud@laptop"),
+        driver="laptop",
+        spec={
+            "deployments": {
+                "blue": {
+                    "model": {
+                        "name": "fraud",
+                        "version": "1",
+                        "files": {"1.onnx": sha(b"weights")},
+                        "flavors": {"onnx": {}},
+                    },
+                    "environment": {"name": "onnx", "version": "1", "lock": sha(lock)},
+                }
+            },
+            "traffic": {"blue": 100},
+        },
+        after=frozenset({MODEL, ENVIRONMENT}),
+        artifacts=(Artifact(sha(lock), "environments/onnx/1.lock", len(lock)),),
+        origin=Location(DEV),
+    )
+
+
+def test_versions_belong_to_shared_and_to_the_registry(declare: Declare) -> None:
+    repository = declare({"models/other/1.yaml": f"uri: file:///data/other.onnx\nsha256: {'a' * 64}\n"})
+    resolved = dev(repository)
+    assert [str(r.address) for r in resolved.shared] == ["model/fraud:1", "model/other:1", "environment/onnx:1"]
+    assert {r.driver for r in resolved.shared} == {"registry"}
+    assert resolved.shared == resolve(repository, "prod", TYPES).shared
+
+
+def test_a_model_of_one_file(declare: Declare) -> None:
+    text = (
+        f"path: 1.onnx\nsha256: {sha(b'weights')}\ntype: custom_model\ndescription: d\ntags: {{a: b}}\n"
+        "properties: {c: d}\nmetrics: {accuracy: 1}\ntrained_by: {commit: 0123abc}\nflavors: {onnx: {}}\n"
+    )
+    resource = shared(declare({"models/fraud/1.yaml": text}), MODEL)
+    assert resource.spec == {
+        "type": "custom_model",
+        "flavors": {"onnx": {}},
+        "description": "d",
+        "tags": {"a": "b"},
+        "properties": {"c": "d"},
+        "metrics": {"accuracy": 1},
+        "trained_by": {"commit": "0123abc"},
+        "files": {"1.onnx": sha(b"weights")},
+        "sha256": sha(b"weights"),
+    }
+    assert resource.artifacts == (Artifact(sha(b"weights"), "models/fraud/1.onnx", 7),)
+    assert resource.origin == Location("models/fraud/1.yaml")
+
+
+def test_a_model_of_several_files_has_the_digest_of_their_sha256sum_lines(declare: Declare) -> None:
+    files = {"b.bin": sha(b"1"), "inner/a.bin": sha(b"2")}
+    lines = sorted(f"{digest}  {name}\n" for name, digest in files.items())
+    assert combined_digest(files) == sha("".join(lines))
+    repository = declare(
+        {
+            "models/fraud/1.yaml": f"path: ./1\nsha256: {combined_digest(files)}\ntype: mlflow_model\n",
+            "models/fraud/1/b.bin": b"1",
+            "models/fraud/1/inner/a.bin": b"2",
+        }
+    )
+    resource = shared(repository, MODEL)
+    assert resource.spec["files"] == files
+    assert [artifact.source for artifact in resource.artifacts] == [
+        "models/fraud/1/b.bin",
+        "models/fraud/1/inner/a.bin",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "sources"),
+    [
+        (
+            f"uri: file:///data/my%20model.onnx\nsha256: {'a' * 64}\n",
+            {"my model.onnx": "a" * 64},
+            ["file:///data/my%20model.onnx"],
+        ),
+        (f"files: {{m.onnx: {'a' * 64}}}\nsha256: {'a' * 64}\n", {"m.onnx": "a" * 64}, []),
+        (
+            f"uri: file:///data/m\nfiles: {{a: {'a' * 64}, b/c: {'b' * 64}}}\nsha256: {SEVERAL}\n",
+            {"a": "a" * 64, "b/c": "b" * 64},
+            ["file:///data/m/a", "file:///data/m/b/c"],
+        ),
+    ],
+)
+def test_content_outside_of_the_repository(
+    declare: Declare, text: str, files: Mapping[str, str], sources: list[str]
+) -> None:
+    resource = shared(declare({"models/fraud/1.yaml": f"{text}flavors: {{onnx: {{}}}}\n"}), MODEL)
+    assert resource.spec["files"] == files
+    assert [artifact.source for artifact in resource.artifacts] == sources
+
+
+def test_an_environment(declare: Declare) -> None:
+    text = (
+        "image: python:3.12\npython: '3.12'\nplatforms: [linux-x86_64]\nenvironment_variables: {A: b}\ntags: {a: b}\n"
+    )
+    repository = declare({"environments/onnx/1.yaml": text, "environments/onnx/1.lock": None})
+    assert shared(repository, ENVIRONMENT).spec == {
+        "image": "python:3.12",
+        "python": "3.12",
+        "platforms": ["linux-x86_64"],
+        "environment_variables": {"A": "b"},
+        "tags": {"a": "b"},
+    }
+    deployments = endpoint(repository).spec["deployments"]
+    assert isinstance(deployments, dict)
+    assert deployments["blue"]["environment"] == {
+        "name": "onnx",
+        "version": "1",
+        "python": "3.12",
+        "image": "python:3.12",
+        "variables": {"A": "b"},
+    }
+
+
+def test_the_lock_and_the_requirements_are_content_of_an_environment(declare: Declare) -> None:
+    repository = declare({})
+    resource = shared(repository, ENVIRONMENT)
+    lock = (repository.root / "environments/onnx/1.lock").read_bytes()
+    assert resource.spec == {"lock": sha(lock), "requirements": ("numpy",)}
+    assert [artifact.source for artifact in resource.artifacts] == ["environments/onnx/1.lock"]
+
+
+def test_code_and_sample_request_are_content(declare: Declare) -> None:
+    base = (
+        "auth_mode: none\ndescription: d\ntags: {a: b}\nproperties: {c: d}\n"
+        "deployments:\n  blue:\n    environment: onnx:1\n    instance_count: 2\n"
+        "    code_configuration: {code: ./src/, scoring_script: score.py}\n"
+        "    request_settings: {request_timeout_ms: 100}\n    liveness_probe: {period: 1}\n"
+        "sample_request: {request: sample.json, expected: answer.json, tolerance: 0.1}\n"
+    )
+    repository = declare(
+        {
+            BASE: base,
+            "endpoints/fraud/src/score.py": "def init(): ...\n",
+            "endpoints/fraud/sample.json": "[1]",
+            "endpoints/fraud/answer.json": '{"a": [1, 2.5]}',
+        }
+    )
+    resource = endpoint(repository)
+    code = digest_directory(repository.root / "endpoints/fraud/src")
+    assert resource.spec["sample_request"] == {"tolerance": 0.1, "request": sha("[1]"), "expected": {"a": [1, 2.5]}}
+    deployments = resource.spec["deployments"]
+    assert isinstance(deployments, dict)
+    blue = deployments["blue"]
+    assert blue["code"] == {"sha256": code, "scoring_script": "score.py"}
+    assert (blue["instance_count"], blue["request_settings"], blue["liveness_probe"]) == (
+        2,
+        {"request_timeout_ms": 100},
+        {"period": 1},
+    )
+    assert {key: resource.spec[key] for key in ("auth_mode", "description", "tags", "properties")} == {
+        "auth_mode": "none",
+        "description": "d",
+        "tags": {"a": "b"},
+        "properties": {"c": "d"},
+    }
+    assert {(artifact.source, artifact.sha256) for artifact in resource.artifacts[1:]} == {
+        ("endpoints/fraud/src/", code),
+        ("endpoints/fraud/sample.json", sha("[1]")),
+    }
+
+
+@pytest.mark.parametrize(("text", "value"), [("[1, 2]", [1, 2]), ("{a: x}", {"a": "x"}), ("3", 3), ("true", True)])
+def test_an_expected_answer_may_stand_in_the_document(declare: Declare, text: str, value: object) -> None:
+    sample = endpoint(declare({DEV: with_sample(text), "endpoints/fraud/s": "x"})).spec["sample_request"]
+    assert sample == {"request": sha("x"), "expected": value}
+
+
+def test_rollout_protection_and_timeout_are_no_part_of_the_spec(declare: Declare) -> None:
+    stage = (
+        "compute: laptop\ndeployments: {blue: {model: fraud:1}}\ntimeout: 2m\nprotect: true\n"
+        "rollout: {strategy: canary, weights: [10, 50], soak: 30s, "
+        "checks: {max_error_rate: 1%, min_requests: 20, deadline: 1m}}\n"
+    )
+    plain, rich = endpoint(declare({})), endpoint(declare({DEV: stage}))
+    assert rich.spec == plain.spec
+    assert rich.goal == plain.goal
+    assert (plain.timeout, plain.protect, plain.rollout) == (None, False, Rollout())
+    assert (rich.timeout, rich.protect) == (120, True)
+    assert rich.rollout == Rollout("canary", (10, 50), 30, Checks(True, 0.01, 20, 60))
+
+
+def test_a_stage_protects_its_endpoints_unless_they_say_otherwise(declare: Declare) -> None:
+    text = project("dev: {protect: true}, prod: {}")
+    assert endpoint(declare({"mlops.yaml": text})).protect
+    stage = "compute: laptop\ndeployments: {blue: {model: fraud:1}}\nprotect: false\n"
+    assert not endpoint(declare({"mlops.yaml": text, DEV: stage})).protect
+
+
+def test_an_undeclared_version_is_waited_for(declare: Declare) -> None:
+    stage = "compute: laptop\ndeployments: {blue: {model: fraud:5, environment: onnx:9}}\n"
+    resource = endpoint(declare({DEV: stage}))
+    assert resource.waits == ("environment/onnx:9", "model/fraud:5")
+    assert resource.after == frozenset()
+    assert resource.spec["deployments"] == {
+        "blue": {"model": {"name": "fraud", "version": "5"}, "environment": {"name": "onnx", "version": "9"}}
+    }
+
+
+def test_defaults_are_never_filled_in(declare: Declare) -> None:
+    """Or an upgrade of the toolkit would look like an edit everywhere."""
+    assert endpoint(declare({})).spec.keys() == {"deployments", "traffic"}
+
+
+def test_the_only_deployment_gets_all_traffic_and_so_it_is_the_same_written_out(declare: Declare) -> None:
+    stage = "compute: laptop\ndeployments: {blue: {model: fraud:1}}\ntraffic: {blue: 100}\n"
+    written = endpoint(declare({DEV: stage}))
+    assert written.spec["traffic"] == {"blue": 100}
+    assert endpoint(declare({})).goal == written.goal
+
+
+def test_pickles_come_with_the_policy_that_allows_them(declare: Declare) -> None:
+    text = (
+        project("dev: {}, prod: {}") + "models: {formats: {joblib: {classes: [b.C, a.B]}, pickle: {classes: [z.Z]}}}\n"
+    )
+    model = f"path: 1.joblib\nsha256: {sha(b'weights')}\nflavors: {{sklearn: {{}}}}\n"
+    repository = declare({"mlops.yaml": text, "models/fraud/1.yaml": model, "models/fraud/1.joblib": b"weights"})
+    deployments = endpoint(repository).spec["deployments"]
+    assert isinstance(deployments, dict)
+    assert deployments["blue"]["pickles"] == {"formats": ["joblib"], "classes": ["a.B", "b.C"]}
+    assert "pickles" not in shared(repository, MODEL).spec
+
+
+@pytest.mark.parametrize("name", ["1.joblib", "1.pkl", "1.PICKLE"])
+def test_a_pickle_that_no_policy_allows(declare: Declare, name: str) -> None:
+    model = f"path: {name}\nsha256: {sha(b'weights')}\nflavors: {{sklearn: {{}}}}\n"
+    problem = the_problem(declare({"models/fraud/1.yaml": model, f"models/fraud/{name}": b"weights"}))
+    assert (str(problem.where), problem.summary) == ("models/fraud/1.yaml:1:7", "Format is not allowed")
+    assert "models: {formats: {" in problem.todo
+
+
+def test_skops_needs_no_policy(declare: Declare) -> None:
+    model = f"path: 1.skops\nsha256: {sha(b'weights')}\nflavors: {{sklearn: {{}}}}\n"
+    resource = endpoint(declare({"models/fraud/1.yaml": model, "models/fraud/1.skops": b"weights"}))
+    assert "pickles" not in json.dumps(resource.spec)
+
+
+CASES: Mapping[str, tuple[Mapping[str, str | bytes | None], str, str]] = {
+    "sha256 differs": ({"models/fraud/1.onnx": b"edited"}, "models/fraud/1.yaml:2:9", "Content has another sha256"),
+    "model not found": ({"models/fraud/1.onnx": None}, "models/fraud/1.yaml:1:7", "File not found"),
+    "model outside": (
+        {"models/fraud/1.yaml": f"path: ../../../x\nsha256: {'a' * 64}\n"},
+        "models/fraud/1.yaml:1:7",
+        "Path leaves the repository",
+    ),
+    "LFS pointer": (
+        {"models/fraud/1.onnx": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"},
+        "models/fraud/1.yaml:1:7",
+        "Git LFS pointer",
+    ),
+    "files do not add up": (
+        {"models/fraud/1.yaml": f"files: {{a: {'a' * 64}}}\nsha256: {'b' * 64}\nflavors: {{onnx: {{}}}}\n"},
+        "models/fraud/1.yaml:2:9",
+        "Content has another sha256",
+    ),
+    "deleted version declared": (
+        {"models/fraud/tombstones.yaml": "versions: ['1']\n"},
+        "models/fraud/1.yaml",
+        "Deleted version declared again",
+    ),
+    "deleted version named": (
+        {
+            "models/fraud/tombstones.yaml": "versions: ['7']\n",
+            DEV: "compute: laptop\ndeployments:\n  blue: {model: fraud:7}\n",
+        },
+        f"{DEV}:3:17",
+        "Deleted version",
+    ),
+    "unknown compute": (
+        {DEV: "compute: lapotp\ndeployments: {blue: {model: fraud:1}}\n"},
+        f"{DEV}:1:10",
+        "Unknown compute",
+    ),
+    "no way to serve": (
+        {"models/fraud/1.yaml": f"path: 1.onnx\nsha256: {sha(b'weights')}\n"},
+        f"{DEV}:3:17",
+        "Nothing says how to serve the model",
+    ),
+    "code not found": (
+        {BASE: with_code("s.py")},
+        f"{BASE}:4:32",
+        "File not found",
+    ),
+    "code is a file": (
+        {
+            BASE: with_code("s.py"),
+            "endpoints/fraud/src": "",
+        },
+        f"{BASE}:4:32",
+        "Not a folder",
+    ),
+    "script not found": (
+        {
+            BASE: with_code("scor.py"),
+            "endpoints/fraud/src/score.py": "",
+        },
+        f"{BASE}:4:53",
+        "File not found",
+    ),
+    "sample not found": (
+        {DEV: with_sample("1")},
+        f"{DEV}:3:27",
+        "File not found",
+    ),
+    "sample is a folder": (
+        {
+            DEV: with_sample("1"),
+            "endpoints/fraud/s/a": "",
+        },
+        f"{DEV}:3:27",
+        "Not a file",
+    ),
+    "answer is no JSON": (
+        {
+            DEV: with_sample("a"),
+            "endpoints/fraud/s": "",
+            "endpoints/fraud/a": "[1,",
+        },
+        f"{DEV}:3:40",
+        "Not JSON",
+    ),
+    "answer holds NaN": (
+        {
+            DEV: with_sample("a"),
+            "endpoints/fraud/s": "",
+            "endpoints/fraud/a": "[NaN]",
+        },
+        f"{DEV}:3:40",
+        "Not JSON",
+    ),
+    "answer repeats a key": (
+        {
+            DEV: with_sample("a"),
+            "endpoints/fraud/s": "",
+            "endpoints/fraud/a": '{"a":1,"a":2}',
+        },
+        f"{DEV}:3:40",
+        "Not JSON",
+    ),
+    "answer is deep": (
+        {
+            DEV: with_sample("a"),
+            "endpoints/fraud/s": "",
+            "endpoints/fraud/a": "[" * 100_000,
+        },
+        f"{DEV}:3:40",
+        "Not JSON",
+    ),
+    "answer is a folder": (
+        {
+            DEV: with_sample("a"),
+            "endpoints/fraud/s": "",
+            "endpoints/fraud/a/b": "",
+        },
+        f"{DEV}:3:40",
+        "Not a file",
+    ),
+    "conda cannot be locked": (
+        {"environments/onnx/1.yaml": "conda_file: {dependencies: [cudatoolkit]}\n", "environments/onnx/1.lock": None},
+        f"{BASE}:3:18",
+        "Conda packages cannot be installed here",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_problem_is_said_once_at_its_place(declare: Declare, case: str) -> None:
+    changes, where, summary = CASES[case]
+    problem = the_problem(declare(changes))
+    assert (str(problem.where), problem.summary) == (where, summary)
+
+
+def test_two_stages_on_one_compute(declare: Declare) -> None:
+    repository = declare({PROD: "compute: laptop\ndeployments: {blue: {model: fraud:1}}\n"})
+    _, found = survey(repository, TYPES)
+    assert [(str(p.where), p.summary) for p in found] == [
+        (f"{PROD}:1:10", "Two stages deploy one endpoint on one compute")
+    ]
+
+
+def test_an_undeclared_stage(declare: Declare) -> None:
+    with pytest.raises(NotFound, match='Did you mean "prod"'):
+        resolve(declare({}), "prd", TYPES)
+
+
+def test_an_unknown_type_of_compute(declare: Declare) -> None:
+    found = problems(declare({}), {"memroy": MEMORY})
+    assert [(p.summary, str(p.where), p.todo) for p in found] == [
+        ("Unknown compute type", f"mlops.yaml:{line}:{column}", 'Did you mean "memroy"?')
+        for line, column in ((3, 18), (4, 17))
+    ]
+
+
+TRITON = f"path: 1.onnx\nsha256: {sha(b'weights')}\ntype: triton_model\nflavors: {{onnx: {{}}}}\n"
+REFUSED = {
+    "deployments.*.scale_settings": "Set instance_count.",
+    "deployments.*.model.type=triton_model": "There is no Triton here.",
+    "deployments.*.environment.image": "There are no images here.",
+    "deployments.*.environment.unlocked": "Lock it.",
+    "protect=true": "Nothing is protected here.",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "todo"),
+    [
+        (
+            {DEV: "compute: laptop\ndeployments:\n  blue: {model: fraud:1, scale_settings: {type: default}}\n"},
+            f"{DEV}:3:26",
+            "Set instance_count.",
+        ),
+        (
+            {"models/fraud/1.yaml": TRITON},
+            f"{DEV}:3:10",
+            "There is no Triton here.",
+        ),
+        (
+            {"environments/onnx/1.yaml": "image: a:1\nrequirements: [numpy]\n"},
+            f"{BASE}:3:5",
+            "There are no images here.",
+        ),
+        (
+            {DEV: "compute: laptop\ndeployments: {blue: {model: fraud:1}}\nprotect: true\n"},
+            f"{DEV}:3:1",
+            "Nothing is protected here.",
+        ),
+    ],
+)
+def test_what_a_compute_refuses(declare: Declare, changes: Mapping[str, str], where: str, todo: str) -> None:
+    repository = declare(changes)
+    dev(repository)
+    problem = the_problem(repository, {"memory": replace(MEMORY, refused=REFUSED)})
+    assert (str(problem.where), problem.summary, problem.todo) == (where, "Not enforced by the compute", todo)
+
+
+def test_an_environment_without_lock_can_be_refused(declare: Declare) -> None:
+    repository = declare({"environments/onnx/1.yaml": "image: a:1\n", "environments/onnx/1.lock": None})
+    refused = {"deployments.*.environment.unlocked": "Lock it."}
+    assert the_problem(repository, {"memory": replace(MEMORY, refused=refused)}).todo == "Lock it."
+
+
+def test_other_values_are_not_refused(declare: Declare) -> None:
+    types = {"memory": replace(MEMORY, refused=REFUSED)}
+    stage = "compute: laptop\ndeployments: {blue: {model: fraud:1}}\nprotect: false\n"
+    assert resolve(declare({DEV: stage}), "dev", types).resources
+
+
+@pytest.mark.parametrize("traffic", ["none", "fleet"])
+@pytest.mark.parametrize(
+    ("extra", "where", "summary"),
+    [
+        ("rollout: {strategy: canary, weights: [10]}\n", f"{DEV}:3:21", "Rollout that the compute cannot do"),
+        ("rollout: {strategy: blue_green}\n", f"{DEV}:3:21", "Rollout that the compute cannot do"),
+    ],
+)
+def test_a_rollout_needs_a_compute_that_can_split_traffic(
+    declare: Declare, traffic: str, extra: str, where: str, summary: str
+) -> None:
+    repository = declare({DEV: f"compute: laptop\ndeployments: {{blue: {{model: fraud:1}}}}\n{extra}"})
+    problem = the_problem(repository, {"memory": replace(MEMORY, traffic=traffic)})
+    assert (str(problem.where), problem.summary) == (where, summary)
+
+
+def test_a_split_needs_a_compute_that_can_split(declare: Declare) -> None:
+    deployments = "deployments:\n  blue: {model: fraud:1}\n  green: {model: fraud:1, environment: onnx:1}\n"
+    repository = declare({DEV: f"compute: laptop\n{deployments}traffic: {{blue: 90, green: 10}}\n"})
+    problem = the_problem(repository, {"memory": replace(MEMORY, traffic="none")})
+    assert (str(problem.where), problem.summary) == (f"{DEV}:5:10", "Traffic that the compute cannot split")
+    assert dev(repository).resources
+
+
+def test_all_problems_of_a_stage_and_of_shared_are_found_at_once(declare: Declare) -> None:
+    repository = declare(
+        {
+            "models/fraud/1.onnx": b"edited",
+            "environments/onnx/1.yaml": "requirements: [scipy]\n",
+            DEV: "compute: lapotp\ndeployments: {blue: {model: fraud:1}}\nsample_request: {request: s, expected: 1}\n",
+        }
+    )
+    assert [(p.where.file if p.where else "", p.summary) for p in problems(repository)] == [
+        (DEV, "Unknown compute"),
+        (DEV, "File not found"),
+        ("environments/onnx/1.yaml", "Lock is out of date"),
+        ("models/fraud/1.yaml", "Content has another sha256"),
+    ]
+
+
+def test_problems_of_another_stage_are_not_this_stages(declare: Declare) -> None:
+    repository = declare({PROD: "compute: twoer\ndeployments: {blue: {model: fraud:1}}\n"})
+    assert dev(repository).resources
+    assert [p.summary for p in survey(repository, TYPES)[1]] == ["Unknown compute"]
+
+
+def test_the_same_declaration_gives_the_same_goal_wherever_it_is_written(declare: Declare) -> None:
+    moved = declare(
+        {
+            BASE: "compute: laptop\ndeployments: {blue: {model: fraud:1, environment: onnx:1}}\n",
+            DEV: "{}\n",
+        }
+    )
+    here = endpoint(moved).goal
+    assert endpoint(declare({})).goal == here
