@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -287,6 +287,25 @@ def test_a_lock_that_is_renewed_by_a_slow_clock_is_watched_anew(root: Path, cloc
     with open_ledger(root, clock).begin(intent({})) as run:
         run.finish([])
     assert clock.up >= 1290 + 90
+
+
+def test_a_holder_that_renews_just_before_its_run_is_closed_keeps_the_lock(root: Path, clock: ManualClock) -> None:
+    theirs = begin_elsewhere(root, clock)
+    with pytest.raises(Locked):
+        open_ledger(root, clock).begin(intent({}))
+    clock.up += 90
+    renewed: list[str] = []
+
+    def renew(arguments: Sequence[str]) -> None:
+        if arguments[0] == "update-ref" and not renewed:
+            renewed.append("in the last moment")
+            _renew_elsewhere(theirs, clock)
+
+    late = Ledger.open(open_git(root, renew), "dev", project=PROJECT, clock=clock)
+    with pytest.raises(Locked, match="build-7"):
+        late.begin(intent({}))
+    assert renewed
+    assert late.state().run is not None
 
 
 def test_what_one_command_saw_counts_for_the_next_one(root: Path, clock: ManualClock) -> None:
