@@ -94,7 +94,7 @@ def _step(state: State, record: Record) -> State:
         before = last.weights
     progress = Progress(
         goal=goal,
-        base=last.base if last is not None else state.good.get(address),
+        base=state.good.get(address),
         step=step,
         done=done,
         spec=spec,

@@ -133,8 +133,7 @@ def _with_sources(branch: Branch, place: Tip, time: float, ids: Sequence[str]) -
     sources = {place.record.sequence: place.record}
     if wanted:
         listed = ids or tuple(commits(branch, place))
-        newest = place.record.sequence if not ids else len(ids)
-        found = load_records(branch, iter([listed[newest - sequence] for sequence in wanted]))
+        found = load_records(branch, iter([listed[-sequence] for sequence in wanted]))
         sources.update((record.sequence, record) for record in found)
     return Moment(time, place.record, place.state, sources)
 
