@@ -56,11 +56,11 @@ def test_a_worker_killed_while_idle_costs_no_request(supervised: Supervised, cod
     start_two_workers(supervised, code)
     for _ in range(4):
         assert supervised.score().status == 200
-    for pid in supervised.worker_pids():
+    for killed, pid in enumerate(supervised.worker_pids(), 1):
         os.kill(pid, signal.SIGKILL)
         assert [supervised.score().status for _ in range(20)] == [200] * 20
-        await_truth(lambda: supervised.report("blue-1")["ready"] == 2, "both workers are ready again")
-    assert supervised.report("blue-1")["errors"] == 0
+        replaced = {"ready": 2, "restarts": killed, "errors": 0}
+        await_truth(lambda: supervised.report("blue-1").items() >= replaced.items(), "it is replaced")  # noqa: B023 - asked at once
 
 
 def test_a_read_is_tried_again_on_another_worker(supervised: Supervised, tmp_path: Path) -> None:
