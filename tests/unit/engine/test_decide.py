@@ -118,6 +118,18 @@ def test_an_object_that_is_gone_is_created_again(world: World) -> None:
     assert (change.action, change.reason) == (Action.CREATE, "gone from the target, will be created")
 
 
+def test_what_is_gone_and_not_declared_any_more_is_cleared_away_until_that_is_recorded(world: World) -> None:
+    """A deletion that was killed may have left parts that are not seen; the ledger must not say that it serves."""
+    del world.west.objects[FRAUD]
+    change = change_of(world.plan([V1]))
+    assert (change.action, change.basis, change.driver) == (Action.DELETE, ABSENT, WEST)
+    assert change.reason == "no longer declared, and not live: what may be left of it is cleared away"
+    world.apply([V1])
+    assert world.west.calls["delete"] == 1
+    assert FRAUD not in world.state.applied
+    assert FRAUD not in {c.address for c in world.plan([V1]).changes}
+
+
 def test_what_is_not_declared_any_more_is_deleted_after_what_used_it(world: World) -> None:
     plan = world.plan([])
     assert [(str(c.address), c.action, c.reason) for c in plan.changes] == [

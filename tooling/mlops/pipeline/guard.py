@@ -6,6 +6,7 @@ from mlops.errors import Blocked, Diagnostic, MlopsError, StalePlan
 from mlops.pipeline.planning import Scopes
 from mlops.pipeline.workspace import StageScope, Workspace
 from mlops.plan import Action, Plan
+from mlops.plan.change import ABSENT
 
 
 def check_fuse(plan: Plan, allowed: int | None) -> None:
@@ -15,10 +16,11 @@ def check_fuse(plan: Plan, allowed: int | None) -> None:
         Blocked: Too many.
     """
     for section in plan.sections:
-        count = section.summary.destructive
+        destructive = [c for c in section.changes if c.action in (Action.DELETE, Action.REPLACE) and c.basis != ABSENT]
+        count = len(destructive)
         bound = section.fuse if allowed is None else allowed
         if count > bound:
-            names = [str(c.address) for c in section.changes if c.action in (Action.DELETE, Action.REPLACE)]
+            names = [str(c.address) for c in destructive]
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise Blocked(
                 Diagnostic(

@@ -44,7 +44,7 @@ class Change:
     | create  | wanted  | 1     | "absent"          | None             |
     | update  | wanted  | 1..n  | live object       | live goal        |
     | replace | wanted  | 1     | live object       | live goal        |
-    | delete  | None    | none  | live object       | live goal        |
+    | delete  | None    | none  | live or "absent"  | live goal or None |
     | wait    | wanted  | none  | live or "absent"  | live goal or None |
     | blocked | if declared | none | live or "absent" | live goal or None |
 
@@ -113,7 +113,7 @@ class Section:
 
     Attributes:
         stage: The stage, or `shared`.
-        changes: One for every object that is declared or live and ours.
+        changes: One for every object that is declared, live and ours, or known to the ledger only.
         live: How many objects of this stage are live and ours.
     """
 

@@ -11,6 +11,7 @@ from mlops.plan.keep import keep_needed, stuck
 from mlops.plan.live import basis_of, foreign, is_of, is_settled, uses_of
 from mlops.plan.order import ordered
 from mlops.plan.steps import PlannedSteps, plan_steps
+from mlops.plan.unfinished import remains
 from mlops.plan.wanted import Wanted
 from mlops.resource import (
     Address,
@@ -227,7 +228,7 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
         drivers: Per live address, the name of the driver that observed it.
 
     Returns:
-        Every object that is declared or live and ours, in the order in which it is done.
+        Every object that is declared, live and ours, or known to the ledger only, in the order in which it is done.
     """
     live = by_address(wanted.observed)
     changes: dict[Address, Change] = {}
@@ -241,6 +242,7 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
             change = _undeclared(observed, wanted, drivers.get(address, ""))
             if change is not None:
                 changes[address] = change
+    changes |= {change.address: change for change in remains(wanted, changes.keys() | live.keys())}
     done: dict[Address, Change] = {}
     for change in ordered(changes):
         done[change.address] = _blocked_by(change, done)

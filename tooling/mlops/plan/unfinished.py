@@ -1,10 +1,11 @@
-"""What a run that was killed has left to be written down."""
+"""What a run that was killed has left to be done, and to be written down."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from mlops.plan.change import Action, Change
+from mlops.plan.wanted import Wanted
 from mlops.resource import Address
 
 
@@ -27,3 +28,21 @@ def left_over(changes: Iterable[Change], intended: Mapping[Address, str | None])
         elif change.action is Action.NONE:
             found[address] = change.before
     return found
+
+
+def remains(wanted: Wanted, known: Container[Address]) -> Iterator[Change]:
+    """Deletions of objects that the ledger knows, and that are neither declared nor live.
+
+    A run that was killed in a deletion, or a target that lost the object, may have left parts of it that are not seen:
+    deleting is repeated until a run has recorded it as done.
+
+    Args:
+        wanted: Everything that the section is planned from.
+        known: What is declared or live.
+    """
+    baseline = wanted.baseline
+    for address in sorted(a for a in {*baseline.applied, *baseline.intended} if a not in known):
+        compute = address.compute
+        if compute is not None and compute in wanted.targets:
+            reason = "no longer declared, and not live: what may be left of it is cleared away"
+            yield Change(address, Action.DELETE, reason, compute)
