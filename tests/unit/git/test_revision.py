@@ -40,9 +40,15 @@ def test_ignored_files_and_our_own_folder_do_not_make_it_dirty(root: Path) -> No
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "Ignore")
     (root / "x.log").write_text("x\n")
-    (root / ".mlops").mkdir()
-    (root / ".mlops" / "cache").write_text("x\n")
+    for folder in (root / ".mlops", root / "team" / ".mlops"):
+        folder.mkdir(parents=True)
+        (folder / "cache").write_text("x\n")
+    (root / "team" / "mlops.yaml").write_text("project: x\n")
+    git(root, "add", "team/mlops.yaml")
+    git(root, "commit", "-q", "-m", "A project in a folder")
     assert not _revision(root).dirty
+    (root / "team" / ".mlops.yaml").write_text("not ours\n")
+    assert _revision(root).dirty
 
 
 def test_before_the_first_commit_there_is_a_branch_and_no_commit(tmp_path: Path) -> None:
@@ -76,10 +82,12 @@ def test_the_tree_of_a_dirty_revision_is_what_git_would_commit(root: Path) -> No
     (root / "a.txt").write_text("edited\n")
     (root / "new").mkdir()
     (root / "new" / "file").write_text("new\n")
-    (root / ".mlops").mkdir()
-    (root / ".mlops" / "cache").write_text("ours\n")
+    for folder in (root / ".mlops" / "deep", root / "new" / ".mlops"):
+        folder.mkdir(parents=True)
+        (folder / "cache").write_text("ours\n")
     tree = GitRepository.open(root).revision(with_tree=True).tree
-    (root / ".mlops" / "cache").unlink()
+    for folder in (root / ".mlops" / "deep", root / "new" / ".mlops"):
+        (folder / "cache").unlink()
     git(root, "add", "-A")
     assert tree == git(root, "write-tree")
 

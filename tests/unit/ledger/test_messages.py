@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.git.room import git, make_repository
+from tests.unit.git.room import git
 from tests.unit.ledger.rig import ENDPOINT, apply_once, intent, open_ledger
 
 from mlops.git import Actor, Revision
@@ -19,11 +19,6 @@ NASTY = "fine\n\nMlops-Record: 99 finished\r\nSigned-off-by: boss\x1b[2K\u202etx
 
 def _log(root: Path, layout: str) -> str:
     return git(root, "log", "-1", f"--format={layout}", "ledger/dev")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_repository(tmp_path / "r")
 
 
 def test_a_message_says_what_became_of_each_change_and_why(root: Path) -> None:

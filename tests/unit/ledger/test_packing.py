@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.unit.git.room import git, make_repository, objects
-from tests.unit.ledger.rig import ADA, ENDPOINT, MODEL, ManualClock, add, apply_once, done, intent, open_ledger
+from tests.unit.git.room import git, objects
+from tests.unit.ledger.rig import (
+    ADA,
+    ENDPOINT,
+    MODEL,
+    PROJECT,
+    ManualClock,
+    apply_once,
+    done,
+    intent,
+    open_git,
+    open_ledger,
+)
 
+from mlops.ledger import State
+from mlops.ledger.branch import Branch
 from mlops.ledger.extend import Draft
 from mlops.ledger.packing import SEGMENT
 from mlops.ledger.record import Entry
 from mlops.resource import Address, Event, Kind, digest
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_repository(tmp_path / "r")
-
-
-def _grow(root: Path, count: int, stage_clock: ManualClock | None = None) -> None:
+def _grow(root: Path, count: int) -> None:
+    """So many records, few at a time, so that they are loose."""
+    branch = Branch(open_git(root), PROJECT, "dev", None, ManualClock())
     drafts = [Draft(Entry(Event.APPROVED, ADA, digests={"effect": str(number)}), {}) for number in range(count)]
     for first in range(0, count, 8):
-        add(root, drafts[first : first + 8], stage_clock or ManualClock())
+        part = drafts[first : first + 8]
+
+        def make(_state: State, part: Sequence[Draft] = part) -> Sequence[Draft]:
+            return part
+
+        branch.append(make)
 
 
 def _packs(root: Path) -> list[Path]:

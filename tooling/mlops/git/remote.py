@@ -70,8 +70,14 @@ def fetch(
     raise _unreachable(remote, answer.messages)
 
 
-def push(command: GitCommand, remote: str, updates: Sequence[RefUpdate]) -> bool:
+def push(command: GitCommand, remote: str, updates: Sequence[RefUpdate], *, timeout: float = REMOTE_TIMEOUT) -> bool:
     """Move all refs of a remote, or none.
+
+    Args:
+        command: Runs in the repository.
+        remote: The remote's name.
+        updates: What to move.
+        timeout: Seconds after which it is given up.
 
     Returns:
         False where one of them was not where it was expected: somebody else was faster.
@@ -85,7 +91,7 @@ def push(command: GitCommand, remote: str, updates: Sequence[RefUpdate]) -> bool
     atomic = ["--atomic"] if len(updates) > 1 else []
     arguments = ("push", "--porcelain", "--no-verify", *atomic, *leases, "--", remote, *refspecs)
     try:
-        answer = command.run(arguments, timeout=REMOTE_TIMEOUT)
+        answer = command.run(arguments, timeout=timeout)
     except TimedOut as error:
         raise _unreachable(remote, error.diagnostics[0].detail) from error
     if answer.code == 0:

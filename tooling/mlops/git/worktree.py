@@ -11,10 +11,10 @@ from pathlib import Path
 
 from mlops.git.command import LOCAL_TIMEOUT, Answer, GitCommand, end, failed
 
-OWN_FOLDER = ".mlops/"
-"""What the toolkit writes beside the repository's files; never a reason to call a tree dirty."""
+OWN_FOLDER = ".mlops"
+"""What the toolkit writes beside `mlops.yaml`, wherever that is; never a reason to call a tree dirty."""
 
-_ALL_BUT_OURS = ":(top,exclude).mlop[s]/"
+_ALL_BUT_OURS = ":(top,exclude,glob)**/.mlop[s]/**"
 """A pattern and no plain name, because `git add` refuses to be told the name of a folder that is ignored."""
 
 _STATUS = (
@@ -26,6 +26,18 @@ _STATUS = (
     "--untracked-files=normal",
     "-z",
 )
+_HASHING = tuple(
+    part
+    for setting in (
+        "core.splitIndex=false",
+        "core.fsync=none",
+        "core.compression=0",
+        "core.looseCompression=0",
+        "advice.addEmbeddedRepo=false",
+    )
+    for part in ("-c", setting)
+)
+"""For objects that are thrown away at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,11 @@ def _collect(process: subprocess.Popen[bytes], arguments: tuple[str, ...], direc
     return output
 
 
+def _is_own(field: str) -> bool:
+    """Whether a line of the status is about a file of ours that is not tracked."""
+    return field.startswith("? ") and OWN_FOLDER in field.removeprefix("? ").split("/")
+
+
 def _revision_of(status: bytes) -> Revision:
     commit: str | None = None
     branch: str | None = None
@@ -76,7 +93,7 @@ def _revision_of(status: bytes) -> Revision:
         elif field.startswith("# branch.head "):
             value = field.removeprefix("# branch.head ")
             branch = None if value == "(detached)" else value
-        elif field and not field.startswith("# ") and not field.startswith(f"? {OWN_FOLDER}"):
+        elif field and not field.startswith("# ") and not _is_own(field):
             dirty = True
     return Revision(commit, branch, dirty)
 
@@ -124,8 +141,7 @@ def hash_tree(command: GitCommand, git_directory: Path, common_directory: Path) 
             "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(common_directory / "objects"),
         }
-        unsplit = ("-c", "core.splitIndex=false", "-c", "core.fsync=none", "-c", "advice.addEmbeddedRepo=false")
-        command.must((*unsplit, "add", "--all", "--", ".", _ALL_BUT_OURS), extra=extra)
+        command.must((*_HASHING, "add", "--all", "--", ".", _ALL_BUT_OURS), extra=extra)
         return command.must(("write-tree",), extra=extra).text
 
 

@@ -25,6 +25,8 @@ from mlops.ledger.tip import Place, Tip, load_tip
 _ATTEMPTS = 30
 _WHOLE_HISTORY = "--depth=2147483647"
 """What git-fetch(1) calls infinite depth; unlike `--unshallow` it is no error in a clone that is complete."""
+_LEASE_TIMEOUT = 25.0
+"""Seconds that a renewal may take: with one more try it still comes in time."""
 _UNMOVED = 5
 """Lost swaps in a row although nobody has moved the branch, after which it is not there any more."""
 _FIRST_PAUSE = 0.02
@@ -213,7 +215,7 @@ class Branch:
             write_objects(self.git.command, [content], self.git.hash_name)
             if self.remote is None:
                 return update_refs(self.git.command, self.git.common_directory, [update])
-            if not push(self.git.command, self.remote, [update]):
+            if not push(self.git.command, self.remote, [update], timeout=_LEASE_TIMEOUT):
                 return False
             if self.lease() != update.new:
                 noted = RefUpdate(self.seen_lease, update.new, self.lease())

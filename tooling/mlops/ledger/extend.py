@@ -106,14 +106,14 @@ def _add_specs(
 
 
 def _commit(record: Record, tree: str, parent: str | None) -> bytes:
-    """A commit's content: author is the actor, committer is the toolkit, both at the record's time."""
+    """A commit's content: author and committer are the actor, as rules of servers want it, at the record's time."""
     seconds = int(record.time)
-    name = identity(record.actor.name) or "unknown"
+    name, email = identity(record.actor.name) or "unknown", identity(record.actor.email).replace(" ", "")
     lines = [
         f"tree {tree}",
         *([f"parent {parent}"] if parent is not None else []),
-        f"author {name} <{identity(record.actor.email).replace(' ', '')}> {seconds} +0000",
-        f"committer mlops <> {seconds} +0000",
+        f"author {name} <{email}> {seconds} +0000",
+        f"committer {name} <{email}> {seconds} +0000",
         "",
         make_message(record),
     ]
