@@ -7,14 +7,15 @@ import itertools
 import json
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops.apply import Progress
-from mlops.clock import Clock
+from mlops.clock import SystemClock
 from mlops.drivers.memory import MemoryTarget, target
+from mlops.git import GitRepository
 from mlops.pipeline.applying import Applied, ApplyRequest, Conduct, apply
 from mlops.pipeline.planning import plan
 from mlops.pipeline.workspace import Workspace, open_workspace
@@ -56,21 +57,39 @@ def model_files(name: str, version: str, content: str = "") -> dict[str, str]:
     }
 
 
+class TurnedClock(SystemClock):
+    """The machine's clock, which can be turned forward; and back, but for the uptime."""
+
+    def __init__(self) -> None:
+        self.wall = 0.0
+        self.up = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.wall
+
+    def uptime(self) -> float:
+        return super().uptime() + self.up
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.up += seconds
+
+
 @dataclass
 class Workshop:
     """One clone of a repository, and the person in front of it."""
 
     root: Path
-    clock: Clock | None = None
+    clock: TurnedClock = field(default_factory=TurnedClock)
     number: int = field(default_factory=lambda: next(_NUMBERS))
     progress: list[Progress] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def begin(cls, root: Path, *, clock: Clock | None = None) -> Workshop:
+    def begin(cls, root: Path) -> Workshop:
         """A new repository with a project, an environment and no endpoint."""
         root.mkdir(parents=True, exist_ok=True)
-        workshop = cls(root, clock)
+        workshop = cls(root)
         git(root, "init", "-q")
         workshop.write(
             {
@@ -117,10 +136,15 @@ class Workshop:
         return target(f"{compute}-{self.number}")
 
     @contextmanager
-    def opened(self) -> Iterator[Workspace]:
+    def opened(self, before: Callable[[Sequence[str]], None] | None = None) -> Iterator[Workspace]:
+        """The repository as a command opens it; `before` is told of each of its Git processes."""
         workspace = open_workspace(self.root, clock=self.clock)
         with workspace.git:
-            yield workspace
+            if before is None:
+                yield workspace
+                return
+            with GitRepository.open(self.root, before=before) as watched:
+                yield replace(workspace, git=watched)
 
     @property
     def conduct(self) -> Conduct:
