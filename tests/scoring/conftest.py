@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
+from tests.scoring.environments import MODELS, make_environment, run_in
 from tests.scoring.rig import ECHO, Supervised, Worker, launch_worker, make_code, make_deployment
 
 StartWorker = Callable[..., Worker]
@@ -62,3 +62,17 @@ def start_worker(short_path: Path) -> Iterator[StartWorker]:
     for worker in workers:
         worker.process.kill()
         worker.process.wait()
+
+
+@pytest.fixture(scope="session")
+def models_python(test_cache: Path) -> Path:
+    """An interpreter with scikit-learn, onnxruntime, skops and MLflow."""
+    return make_environment(test_cache, MODELS)
+
+
+@pytest.fixture(scope="session")
+def models(models_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small, real models in every format that is served, and what they predict."""
+    folder = tmp_path_factory.mktemp("models")
+    run_in(models_python, Path(__file__).with_name("make_models.py").read_text(encoding="utf-8"), str(folder))
+    return folder

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.scoring.load import Target, background
 from tests.scoring.rig import Supervised, ask, await_truth, is_running, make_code, make_deployment
 
@@ -57,7 +56,8 @@ def test_no_request_is_lost_through_ten_changes(supervised: Supervised, code: Pa
 
 
 def test_the_old_serves_until_the_new_is_ready(supervised: Supervised, code: Path, tmp_path: Path) -> None:
-    source = "import os, time\ndef init():\n    while not os.path.exists('go'): time.sleep(0.01)\ndef run(data): return 'new'\n"
+    source = "import os, time\ndef init():\n    while not os.path.exists('go'): time.sleep(0.01)\n"
+    source += "def run(data): return 'new'\n"
     new = make_code(tmp_path / "new", source)
     supervised.start(supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100}, {"blue": "blue-1"}))
     supervised.await_settled()

@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from tests.scoring.conftest import StartWorker
 from tests.scoring.rig import Worker, await_truth, launch_worker, make_code, make_deployment
 
@@ -292,7 +291,7 @@ def test_a_script_that_cannot_start_ends_the_worker_with_3_and_one_line_of_reaso
     assert announced["event"] == "failed"
     assert reason in announced["reason"]
     assert "\n" not in announced["reason"]
-    assert reason.split(":")[0] in worker.log()
+    assert reason.partition(":")[0] in worker.log()
 
 
 def test_a_thread_left_behind_by_init_does_not_keep_a_failed_worker(short_path: Path) -> None:
@@ -328,7 +327,8 @@ def test_health_stays_live_while_run_works(start_worker: StartWorker) -> None:
 
 def test_sigterm_lets_a_request_finish_and_exits_with_0(start_worker: StartWorker) -> None:
     worker = start_worker(
-        "import time\ndef init(): pass\ndef run(data):\n    print('began', flush=True)\n    time.sleep(1)\n    return 'done'\n"
+        "import time\ndef init(): pass\n"
+        "def run(data):\n    print('began', flush=True)\n    time.sleep(1)\n    return 'done'\n"
     )
     answers = []
     asking = threading.Thread(target=lambda: answers.append(worker.ask("x")))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mlops_scoring.supervisor.logs import KEPT, MAX_BYTES, LogFiles, Tail
 from tests.scoring.rig import Supervised, await_truth, make_code, make_deployment
+
+from mlops_scoring.supervisor.logs import KEPT, MAX_BYTES, LogFiles, Tail
 
 
 def test_a_log_is_rotated_by_size_and_the_oldest_part_dropped(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.scoring.rig import Supervised, connect, exchange, make_code, make_deployment
 
 HEAD = b"POST /score HTTP/1.1\r\nHost: t\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def test_shares_are_spread_evenly() -> None:
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=6))
 def test_any_weights_are_exact_over_a_hundred_requests_and_never_far_off_in_between(cuts: list[int]) -> None:
     marks = [0, *sorted(cuts), 100]
-    weights = {f"d{place}": high - low for place, (low, high) in enumerate(zip(marks, marks[1:], strict=False))}
+    weights = {f"d{place}": high - low for place, (low, high) in enumerate(pairwise(marks))}
     turns = schedule(weights)
     assert 100 % len(turns) == 0
     hundred = turns * (100 // len(turns))

@@ -12,8 +12,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from mlops_scoring.supervisor.directory import start_ticks
 from tests.scoring.load import Target, background
 from tests.scoring.rig import (
     Supervised,
@@ -24,6 +22,8 @@ from tests.scoring.rig import (
     make_code,
     make_deployment,
 )
+
+from mlops_scoring.supervisor.directory import start_ticks
 
 
 def start_two_workers(supervised: Supervised, code: Path) -> None:

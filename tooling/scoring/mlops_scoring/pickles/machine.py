@@ -88,10 +88,8 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
             self.stack[-1] = self.stack[-1].read_inline(self)
 
     def load_bytearray8(self) -> None:
-        """Check the length before the memory is taken."""
+        """Read first: the standard library takes the memory first, and believes any length."""
         size = int.from_bytes(self.read(8), "little")
-        if size > self.source.rest:
-            raise pickle.UnpicklingError("the file ends too early")
         self.append(bytearray(self.read(size)))
 
     def nested(self) -> Machine:

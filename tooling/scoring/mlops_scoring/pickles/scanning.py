@@ -26,6 +26,7 @@ _NOT_READ: tuple[type[Exception], ...] = (*_MALFORMED, Unreadable, zipfile.BadZi
 _TYPE_CODE = re.compile(r"[<>=|]?([biufcmMSUVO])(\d*)")
 _HEADER = 128 * 1024
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+_SKOPS_KNOWN = frozenset({"sklearn", "numpy", "scipy"})
 _SKOPS_PLAIN = frozenset({"JsonNode", "ListNode", "TupleNode", "DictNode", "SetNode", "SliceNode", "BytesNode"})
 
 
@@ -161,12 +162,12 @@ def scan(path: str | Path, policy: Policy) -> list[str]:
         names = _names(path, found)
     except _NOT_READ as error:
         return [f"it cannot be read as what it seems to be ({type(error).__name__}: {error}), so it is not loaded"]
+    if names is None:
+        return []
     problems = []
-    needed = _policy_format(found, path, names)
-    if names is not None and needed not in policy.formats:
+    if found is not Format.SKOPS and (needed := _policy_format(path, names)) not in policy.formats:
         problems.append(f"pickle_policy.formats does not list {needed}")
-    problems += [problem for name in sorted(names or ()) if (problem := problem_with(name, policy))]
-    return problems
+    return problems + [problem for name in sorted(names) if (problem := problem_with(name, policy))]
 
 
 def needed_classes(path: str | Path) -> list[str]:
@@ -182,10 +183,11 @@ def needed_classes(path: str | Path) -> list[str]:
         raise ValueError(f"{path.name} cannot be read: {error}") from None
 
 
-def _policy_format(found: Format, path: Path, names: set[str] | None) -> str:
-    if found is Format.SKOPS:
-        return "skops"
-    return "joblib" if path.suffix == ".joblib" or _WRAPPER in (names or ()) else "pickle"
+def _policy_format(path: Path, names: set[str]) -> str:
+    """What the policy calls a file: by its name, and by its content where the name does not tell."""
+    if path.suffix.lower() in {".pkl", ".pickle"}:
+        return "pickle"
+    return "joblib" if path.suffix.lower() == ".joblib" or _WRAPPER in names else "pickle"
 
 
 def _names(path: Path, found: Format) -> set[str] | None:
@@ -289,6 +291,7 @@ def _walk_skops(node: object, names: set[str]) -> None:
 def _note_skops(module: object, name: object, loader: object, names: set[str]) -> None:
     if not isinstance(module, str) or not isinstance(name, str) or not resolvable(module, name):
         raise pickle.UnpicklingError(f"the type {module}.{name}"[:200])
-    if loader in _SKOPS_PLAIN and module == "builtins":
-        return
-    names.add(f"{module}.{name}")
+    plain = loader in _SKOPS_PLAIN and module == "builtins"
+    # skops itself knows which of these packages' types are safe, and refuses the others when it loads.
+    if not plain and module.partition(".")[0] not in _SKOPS_KNOWN:
+        names.add(f"{module}.{name}")

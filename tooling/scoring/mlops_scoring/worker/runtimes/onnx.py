@@ -84,12 +84,21 @@ class OnnxScorer:
             table.check_width(found.width)
         if not table.rows:
             return self.numpy.empty((0, found.width or 1), dtype=found.dtype)
-        if found.dtype == "object" and not all(isinstance(value, str) for row in table.rows for value in row):
-            raise table.blame(numeric=False, fallback="must be strings.")
-        try:
+        if not found.numeric:
+            if not all(isinstance(value, str) for row in table.rows for value in row):
+                raise table.blame(numeric=False, fallback="must be strings.")
             return self.numpy.array(table.rows, dtype=found.dtype)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise table.blame(numeric=found.numeric, fallback=f"does not fit the model: {error}.") from None
+        try:
+            values = self.numpy.array(table.rows)
+            # Conversion alone would take "5" for a number and cut 1.5 to 1.
+            kinds = "biuf" if found.dtype.startswith("float") else "biu"
+            if values.ndim == 2 and values.dtype.kind in kinds:
+                return values.astype(found.dtype, copy=False)
+            if kinds == "biuf" and table.has_gaps:
+                return self.numpy.array(table.rows, dtype=found.dtype)
+        except (ValueError, TypeError, OverflowError):
+            pass
+        raise table.blame(numeric=True, fallback=f"must be of type {found.dtype}.")
 
     def schema(self) -> Schema:
         """Width and names, as the model declares them."""

@@ -59,6 +59,11 @@ class Table:
         if self.rows and len(self.rows[0]) != width:
             raise Unfit(f"{self.where}[0]: has {len(self.rows[0])} values; the model takes {width}.")
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether all values are numbers or null, which stands for a missing one."""
+        return all(value is None or isinstance(value, int | float) for row in self.rows for value in row)
+
     def blame(self, *, numeric: bool, fallback: str) -> Unfit:
         """The refusal for rows that did not become an array: names the first value that does not fit."""
         for number, row in enumerate(self.rows):

@@ -1,0 +1,71 @@
+"""Trains small models and writes them in every format; run in the models' environment with a folder as argument.
+
+Writes `expected.json`: a few rows, and what the models say to them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pickle
+import sys
+from pathlib import Path
+
+
+def main(folder: Path) -> None:
+    """Write everything."""
+    numpy, pandas, joblib = (importlib.import_module(name) for name in ("numpy", "pandas", "joblib"))
+    ensemble, linear = (importlib.import_module(f"sklearn.{name}") for name in ("ensemble", "linear_model"))
+    features, labels = importlib.import_module("sklearn.datasets").load_iris(return_X_y=True)
+    names = numpy.array(["setosa", "versicolor", "virginica"])
+    logistic = linear.LogisticRegression(max_iter=500).fit(features, labels)
+    forest = ensemble.RandomForestClassifier(10, random_state=0).fit(features, names[labels])
+    objects = linear.LogisticRegression(max_iter=500).fit(features, names[labels].astype(object))
+    frame = pandas.DataFrame(features, columns=["a", "b", "c", "d"])
+    named = linear.LinearRegression().fit(frame[["a", "b", "c"]], frame["d"])
+    for name, model in {"logistic": logistic, "forest": forest, "objects": objects, "named": named}.items():
+        (folder / name).mkdir()
+        joblib.dump(model, folder / name / "model.joblib")
+        (folder / f"{name}.pkl").write_bytes(pickle.dumps(model))
+        for kind in ("zlib", "gzip", "bz2", "xz", "lzma"):
+            joblib.dump(model, folder / f"{name}.{kind}.joblib", compress=(kind, 3))
+        (folder / f"{name}-skops").mkdir()
+        importlib.import_module("skops.io").dump(model, folder / f"{name}-skops" / "model.skops")
+    write_onnx(folder, logistic, named)
+    mlflow = importlib.import_module("mlflow")
+    signature = mlflow.models.infer_signature(frame[["a", "b", "c"]], named.predict(frame[["a", "b", "c"]]))
+    mlflow.sklearn.save_model(named, str(folder / "mlflow"), signature=signature, pip_requirements=[])
+    rows = features[[0, 60, 120]]
+    expected = {
+        "rows": rows.tolist(),
+        "labels": logistic.predict(rows).tolist(),
+        "probabilities": logistic.predict_proba(rows).tolist(),
+        "species": forest.predict(rows).tolist(),
+        "regression": named.predict(frame[["a", "b", "c"]].iloc[[0, 60, 120]]).tolist(),
+    }
+    (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    sys.stdout.write("null\n")
+
+
+def write_onnx(folder: Path, logistic: object, named: object) -> None:
+    """A classifier with and without ZipMap, a regressor, and one with an input for each column."""
+    skl2onnx = importlib.import_module("skl2onnx")
+    types = importlib.import_module("skl2onnx.common.data_types")
+    pipeline = importlib.import_module("sklearn.pipeline").make_pipeline
+    four = [("X", types.FloatTensorType([None, 4]))]
+    columns = [(name, types.FloatTensorType([None, 1])) for name in ("a", "b", "c")]
+    passing = importlib.import_module("sklearn.compose").ColumnTransformer([("all", "passthrough", ["a", "b", "c"])])
+    frame = importlib.import_module("pandas").DataFrame(columns=["a", "b", "c"], data=[[0.0, 1.0, 2.0]])
+    many = pipeline(passing.fit(frame), named)
+    made = {
+        "onnx": skl2onnx.to_onnx(logistic, initial_types=four, options={"zipmap": False}),
+        "onnx-zipmap": skl2onnx.to_onnx(logistic, initial_types=four),
+        "onnx-columns": skl2onnx.to_onnx(many, initial_types=columns),
+    }
+    for name, model in made.items():
+        (folder / name).mkdir()
+        (folder / name / "model.onnx").write_bytes(model.SerializeToString())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
