@@ -73,13 +73,13 @@ def test_many_records_become_one_pack_and_only_their_loose_copies_go(root: Path)
 def test_packs_stay_few_as_records_come_and_no_record_is_lost(root: Path) -> None:
     ledger = open_ledger(root)
     counts = []
-    for _ in range(9):
+    for _ in range(5):
         _grow(root, SEGMENT)
         assert ledger.pack() >= SEGMENT
         counts.append(len(_packs(root)))
-    assert max(counts) <= 4
+    assert max(counts) <= 3
     assert ledger.verify() == ()
-    assert len(list(ledger.records())) == 9 * SEGMENT
+    assert len(list(ledger.records())) == 5 * SEGMENT
     git(root, "fsck", "--strict", "--full")
 
 
