@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import InvalidRepository, MlopsError, NotFound
-from mlops.loader import load
+from mlops.loader import load, read
 from mlops.lockfile import LockInput, lock_header, server_requirements
 from mlops.pipeline.show import show
 from mlops.pipeline.validate import validate
-from mlops.resolve import Repository
+from mlops.pipeline.workspace import ComputeTypes
+from mlops.resolve import Repository, survey
 from mlops.resource import Address, Kind
 
 Declare = Callable[[Mapping[str, str | bytes | None]], Repository]
@@ -133,6 +134,8 @@ def test_what_names_a_broken_version_is_not_blamed_for_it(make_repository: MakeR
         }
     )
     assert {str(p.where).split(":")[0] for p in validate(root).problems} == {"models/fraud/1.yaml"}
+    resolved, _ = survey(read(root).repository, ComputeTypes())
+    assert [resource.waits for resource in resolved["dev"].resources] == [()]
 
 
 def test_tracked_files_under_mlops_are_refused_before_anything_is_read(make_repository: MakeRepository) -> None:

@@ -176,7 +176,7 @@ def test_the_lock_and_the_requirements_are_content_of_an_environment(declare: De
     repository = declare({})
     resource = shared(repository, ENVIRONMENT)
     lock = (repository.root / "environments/onnx/1.lock").read_bytes()
-    assert resource.spec == {"lock": sha(lock), "requirements": ("numpy",)}
+    assert resource.spec == {"lock": sha(lock), "requirements": ["numpy"]}
     assert [artifact.source for artifact in resource.artifacts] == ["environments/onnx/1.lock"]
 
 

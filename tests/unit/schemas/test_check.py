@@ -322,6 +322,7 @@ def test_fields_of_an_environment(data: JSON, path: DocumentPath, summary: str) 
         ({"computes": {"Aks": {"type": "x"}, "aks": {"type": "x"}}}, ("computes", "aks"), "Names differ only in case"),
         ({"computes": {"local": {}}}, ("computes", "local"), "Missing key"),
         ({"registry": {"type": "mlflow"}}, ("registry", "type"), "Not supported yet"),
+        ({"registry": {"type": "embedded", "path": "a/../../b"}}, ("registry", "path"), "Path leaves the repository"),
         ({"ledger": {"remote": "--upload-pack=x"}}, ("ledger", "remote"), "Invalid value"),
         (
             {"models": {"formats": {"joblib": {"classes": ["os"]}}}},

@@ -114,13 +114,13 @@ class Digests:
     def _directory(self, path: str, *, archive: bool) -> Content:
         try:
             walked = self._members(path)
+            if isinstance(walked, Unusable):
+                return walked
+            return DirectoryContent(walked.files, self._archive(path, walked) if archive else None)
         except InvalidRepository as error:
             found = error.diagnostics[0]
             where = f"{found.where}: " if found.where else ""
-            return Unusable(found.summary, f"{where}{found.detail}".replace(f"{self.root}/", ""), found.todo)
-        if isinstance(walked, Unusable):
-            return walked
-        return DirectoryContent(walked.files, self._archive(path, walked) if archive else None)
+            return Unusable(found.summary, f"{where}{found.detail}".replace(self._prefix, ""), found.todo)
 
     def _members(self, path: str) -> _Walked | Unusable:
         from mlops.archive import members  # noqa: PLC0415 - only where a folder is named

@@ -78,7 +78,9 @@ def walk(root: Path) -> Walk:
 def _visit_top(found: Walk, folder: str, entry: os.DirEntry[str]) -> None:
     """One entry of models/, environments/ or endpoints/: the folder of one name."""
     path = f"{folder}/{entry.name}"
-    status = entry.stat(follow_symlinks=False)
+    status = _status(found, path, entry)
+    if status is None:
+        return
     if stat.S_ISLNK(status.st_mode):
         _refuse_link(found, path)
     elif stat.S_ISDIR(status.st_mode):
@@ -102,8 +104,8 @@ def _visit_folder(found: Walk, folder: str, owner: os.DirEntry[str]) -> None:
         if not entry.name.endswith(_SUFFIX):
             _visit_other(found, folder, path, entry)
             continue
-        status = entry.stat(follow_symlinks=False)
-        if not _is_file(found, path, status):
+        status = _status(found, path, entry)
+        if status is None or not _is_file(found, path, status):
             continue
         stem = entry.name[: -len(_SUFFIX)]
         if folder == "endpoints" and entry.name == BASE_FILE:
@@ -157,6 +159,17 @@ def _scan(found: Walk, directory: str, path: str) -> Iterator[os.DirEntry[str]]:
             detail = f"{entry.name} and {other} are one file on Windows and macOS."
             found.refuse(f"{path}/{entry.name}", "Names differ only in case", detail, "Rename one of them.")
         yield entry
+
+
+def _status(found: Walk, path: str, entry: os.DirEntry[str]) -> os.stat_result | None:
+    """The status of an entry itself; None where it is gone since the folder was read, or cannot be asked."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        found.refuse(path, "File cannot be read", f"{error.strerror}.", "Mend its permissions, or what it is.")
+        return None
 
 
 def _name(entry: os.DirEntry[str]) -> str:

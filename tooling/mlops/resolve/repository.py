@@ -92,7 +92,6 @@ class Unusable:
     detail: str = ""
     todo: str = ""
     command: str = ""
-    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,7 @@ def _environment(repository: Repository, key: str, document: Document, findings:
         spec["lock"] = lock.sha256
         artifacts.append(lock)
     if "requirements" in data:
-        spec["requirements"] = packages.requirements
+        spec["requirements"] = list(packages.requirements)
     if "conda_file" in data:
         spec["conda"] = _conda(repository, document, artifacts, findings)
     if len(findings) > before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from posixpath import normpath
 from typing import Any, assert_never
 
 from mlops import __version__
@@ -56,6 +57,10 @@ def required_version_problem(text: JSON) -> Problem | None:
 
 
 def _project(data: Mapping[str, Any]) -> Iterator[Problem]:
+    path = data.get("registry", {}).get("path")
+    if path is not None and normpath(path).split("/")[0] in ("..", "."):
+        todo = "Write a folder within the repository, such as .mlops/registry."
+        yield Problem(("registry", "path"), "Path leaves the repository", f'"{path}" does.', todo)
     for section in ("stages", "computes"):
         seen: dict[str, str] = {}
         for name in data.get(section, {}):
