@@ -192,11 +192,15 @@ class Index:
             make_directory(self._root)
             if not self._exists():
                 self._create()
-            if self._lock is None:
-                self._lock = self._take_lock(fcntl.LOCK_SH)
+            lock = self._take_lock(fcntl.LOCK_SH)
         except OSError as error:
             raise disk_failed(error, self._root) from error
-        self._writer = open_writer(self.path)
+        try:
+            self._writer = open_writer(self.path)
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
         return self._writer
 
     def _create(self) -> None:

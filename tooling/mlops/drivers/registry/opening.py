@@ -16,6 +16,7 @@ from mlops.drivers.registry.failures import index_damaged, newer_index
 
 FORMAT = 1
 _APPLICATION = 0x6D6C6F70  # "mlop": by it a file that is no index of ours is told apart
+_PAGE = 4096
 _PATIENCE = 30.0
 """Seconds to wait for another writer: longer than any transaction of ours."""
 
@@ -45,6 +46,7 @@ def create(path: Path, fill: Callable[[sqlite3.Connection], None] | None = None)
     for leftover in (new, *companions(new)):
         leftover.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
@@ -118,6 +120,14 @@ def _open(uri: str, path: Path) -> sqlite3.Connection:
 
 
 def _expect_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is no index of ours, or was cut off where SQLite would read zeros instead of what is lost.
+
+    SQLite itself notices every whole page that is missing. While there is a log, a page that was not written to its
+    end may be in the log.
+    """
+    log = companions(path)[0]
+    if path.stat().st_size % _PAGE and not (log.exists() and log.stat().st_size):
+        raise index_damaged(path, "It was cut off")
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION:
