@@ -168,11 +168,15 @@ def test_users_of_a_blocked_version_that_are_as_declared_stay(world: World) -> N
     assert change_of(plan).action is Action.NONE
 
 
-@pytest.mark.parametrize("protected", ["stage", "object"])
-def test_a_protected_object_is_not_replaced(world: World, protected: str) -> None:
-    zoned = replace(ONE, spec={**ONE.spec, "zone": "b"}, protect=protected == "object")
-    change = change_of(world.plan([V1, zoned], protect=protected == "stage"))
+def test_a_protected_object_is_not_replaced(world: World) -> None:
+    zoned = replace(ONE, spec={**ONE.spec, "zone": "b"}, protect=True)
+    change = change_of(world.plan([V1, zoned]))
     assert (change.action, change.reason) == (Action.BLOCKED, "protected: it would be deleted and made again")
+
+
+def test_an_object_may_say_that_it_is_not_protected_although_its_stage_is(world: World) -> None:
+    world.apply([V1, replace(ONE, spec={**ONE.spec, "protect": False})])
+    assert change_of(world.plan([], protect=True)).action is Action.DELETE
 
 
 @pytest.mark.parametrize("protected", ["stage", "object"])

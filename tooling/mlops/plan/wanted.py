@@ -28,7 +28,7 @@ class Wanted:
         observed: What is live in the scope of the drivers.
         baseline: What the ledger knows.
         targets: Per driver name, its rules and traffic.
-        protect: Whether the stage refuses deletes and replaces.
+        protect: Whether the stage refuses to delete what does not say itself whether it is protected.
         retry: Addresses whose denied goal is allowed again.
         in_use: Who uses a shared object, by address.
         present: Shared objects that will be there when the stage's turn comes.

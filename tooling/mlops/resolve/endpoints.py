@@ -15,7 +15,7 @@ from mlops.resolve.versions import Version, Versions, content_at, unusable
 from mlops.resource import JSON, Address, Artifact, Checks, Kind, Resource, Rollout
 from mlops.schemas.problems import DocumentPath, Problem
 
-_AS_WRITTEN = ("auth_mode", "description", "tags", "properties")
+_AS_WRITTEN = ("auth_mode", "description", "tags", "properties", "protect")
 _AS_WRITTEN_OF_DEPLOYMENT = (
     "instance_count",
     "instance_type",
