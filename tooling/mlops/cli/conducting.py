@@ -80,4 +80,4 @@ def conducting(terminal: Terminal, *, agreed: bool, question: str) -> Iterator[C
             for tell in telling_to:
                 tell(event)
 
-        yield Conduct(confirm, progress, stop)
+        yield Conduct(confirm, progress, stop, terminal.say)

@@ -14,6 +14,7 @@ from mlops.cli.root import DIRECTORY
 from mlops.cli.terminal import Format, Terminal
 from mlops.errors import Diagnostic, Exit, MlopsError
 from mlops.resource import Address
+from mlops.schemas.quantities import parse_duration
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -34,6 +35,19 @@ class WrongUsage(MlopsError):
     """The command line leaves something open."""
 
     exit_code = Exit.USAGE
+
+
+class DurationType(click.ParamType[float]):
+    """A duration as an option, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read `30s` or `5m`; what is none is a usage error."""
+        try:
+            return value if isinstance(value, float) else parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class AddressType(click.ParamType[Address]):

@@ -34,6 +34,7 @@ class ApplyRequest:
         allow_deletes: How many deletes and replaces are allowed; None: the fuse's own bound.
         reason: Why, for the ledger.
         parallel: Changes performed at a time.
+        lock_timeout: Seconds to wait for a lock that somebody else holds.
     """
 
     selection: Selection = EVERYTHING
@@ -42,6 +43,7 @@ class ApplyRequest:
     allow_deletes: int | None = None
     reason: str = ""
     parallel: int = 10
+    lock_timeout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,18 @@ class Applied:
     confirmed: bool = True
 
 
+def _say_nothing(_sentence: str) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Conduct:
-    """How a run meets its user: asks, tells, and hears that it should stop."""
+    """How a run meets its user: asks, tells of progress, hears that it should stop, and says what it waits for."""
 
     confirm: Callable[[Plan], bool]
     progress: Callable[[Progress], None]
     stop: threading.Event
+    say: Callable[[str], None] = _say_nothing
 
 
 def apply(workspace: Workspace, stage: str, request: ApplyRequest, conduct: Conduct) -> Applied:
@@ -151,13 +158,15 @@ def origin_of(workspace: Workspace, reason: str) -> Origin:
 
 
 @contextmanager
-def _locked(scopes: list[tuple[StageScope, Section]], plan: Plan, origin: Origin) -> Iterator[dict[str, Run]]:
+def _locked(
+    scopes: list[tuple[StageScope, Section]], begin: Callable[[StageScope, Section], Run]
+) -> Iterator[dict[str, Run]]:
     """Hold the locks of the sections that are written to: `shared` first."""
     runs: dict[str, Run] = {}
     with ExitStack() as stack:
         for scope, section in scopes:
             if section.summary.effective:
-                run = scope.ledger.begin(_intent(plan, section, origin))
+                run = begin(scope, section)
                 runs[section.stage] = stack.enter_context(run)
         yield runs
 
@@ -190,10 +199,16 @@ def _both(scopes: Scopes, plan: Plan) -> list[tuple[StageScope, Section]]:
 def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest, conduct: Conduct) -> Applied:
     origin = origin_of(workspace, request.reason)
     both = _both(scopes, plan)
-    with _locked(both, plan, origin) as runs:
+
+    def begin(scope: StageScope, section: Section) -> Run:
+        return scope.ledger.begin(_intent(plan, section, origin), wait=request.lock_timeout, say=conduct.say)
+
+    with _locked(both, begin) as runs:
         again = plan_scopes(workspace, scopes, request.selection)
         reasons = moved(plan, again)
         if reasons:
+            for begun in runs.values():
+                begun.fail((), "the plan was stale: nothing was changed")
             raise StalePlan(*reasons)
         _stage_artifacts(workspace, again)
         sites = []

@@ -10,6 +10,7 @@ import click
 
 from mlops.cli.conducting import conducting, require_consent
 from mlops.cli.options import (
+    DurationType,
     check_digest,
     choose_stage,
     format_option,
@@ -56,6 +57,14 @@ if TYPE_CHECKING:
     metavar="N",
     help="Changes performed at a time.",
 )
+@click.option(
+    "--lock-timeout",
+    type=DurationType(),
+    default="0s",
+    show_default=True,
+    metavar="DURATION",
+    help="Wait so long, such as 30s or 5m, for a lock that somebody else holds.",
+)
 @format_option(Format.TEXT, Format.MARKDOWN, Format.JSON)
 def command(  # noqa: PLR0913 - one parameter an option
     *,
@@ -68,6 +77,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     allow_deletes: int | None,
     reason: str,
     parallel: int,
+    lock_timeout: float,
 ) -> Exit:
     """Make a stage as Git declares it.
 
@@ -87,7 +97,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     from mlops.pipeline.planning import Selection
 
     selection = Selection(frozenset(only), frozenset(retry))
-    request = ApplyRequest(selection, reviewed, effect, allow_deletes, reason, parallel)
+    request = ApplyRequest(selection, reviewed, effect, allow_deletes, reason, parallel, lock_timeout)
     with conducting(streams, agreed=agreed, question=f"Apply this to {chosen}?") as conduct:
         applied = apply(workspace, chosen, request, conduct)
     if not applied.confirmed:
