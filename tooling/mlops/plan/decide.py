@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from mlops.diff import diff, severity
 from mlops.plan.change import EFFECTIVE, Action, Change, Section
@@ -66,7 +68,7 @@ def _update(change: Change, resource: Resource, live: Observed, wanted: Wanted) 
         why = next(f.reason for f in fields if f.effect is FieldEffect.IMMUTABLE)
         return replace(change, action=Action.BLOCKED, reason=f"{paths}: {why}")
     if effect is FieldEffect.REPLACE:
-        if resource.protect or wanted.protect:
+        if resource.protect:
             return replace(change, action=Action.BLOCKED, reason="protected: it would be deleted and made again")
         paths = ", ".join(f"{f.path} ({f.reason})" for f in fields if f.effect is FieldEffect.REPLACE)
         steps = plan_steps(resource, None, wanted)
@@ -74,9 +76,13 @@ def _update(change: Change, resource: Resource, live: Observed, wanted: Wanted) 
     steps = plan_steps(resource, live, wanted)
     soaking = wanted.baseline.rollouts.get(resource.address)
     if steps.resumes and soaking is not None and soaking.soaks(wanted.now) and live.health.state in _SERVES:
-        until = f"paused until {soaking.paused_until:.0f}"
+        until = f"paused until {_moment(soaking.paused_until or 0.0)}"
         return replace(change, action=Action.WAIT, reason="the step under way is soaking", waits=(until,))
     return _stepped(replace(change, action=Action.UPDATE, reason=steps.reason or _reason(fields)), steps)
+
+
+def _moment(epoch: float) -> str:
+    return datetime.fromtimestamp(math.ceil(epoch), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _reason(fields: Sequence[FieldChange]) -> str:
@@ -202,7 +208,7 @@ def _undeclared(live: Observed, wanted: Wanted, driver: str) -> Change | None:
         return replace(change, action=Action.BLOCKED, reason=why)
     if users := wanted.in_use.get(live.address):
         return replace(change, action=Action.NONE, reason=f"no longer declared, kept while used by {', '.join(users)}")
-    if wanted.protect or live.spec.get("protect") is True:
+    if live.spec.get("protect", wanted.protect) is True:
         return replace(
             change, action=Action.BLOCKED, reason="protected: it is no longer declared and may not be deleted"
         )
