@@ -75,6 +75,23 @@ def test_the_old_serves_until_the_new_is_ready(supervised: Supervised, code: Pat
     assert list(supervised.status()["deployments"]) == ["blue-2"]
 
 
+def test_a_name_moves_only_to_what_is_ready_also_without_traffic(
+    supervised: Supervised, code: Path, tmp_path: Path
+) -> None:
+    source = "import os, time\ndef init():\n    while not os.path.exists('go'): time.sleep(0.01)\n"
+    new = make_code(tmp_path / "new", source + "def run(data): return 'new'\n")
+    blue, traffic = make_deployment(code), {"blue-1": 100}
+    before = supervised.document({"blue-1": blue, "green-1": blue}, traffic, {"green": "green-1"})
+    supervised.start(before)
+    supervised.await_settled()
+    after = supervised.document({"blue-1": blue, "green-2": make_deployment(new)}, traffic, {"green": "green-2"})
+    assert supervised.put(after).status == 200
+    assert supervised.score(azureml_model_deployment="green").headers["azureml-model-deployment"] == "green-1"
+    (new / "go").touch()
+    supervised.await_settled()
+    assert supervised.score(azureml_model_deployment="green").json == "new"
+
+
 def test_a_change_to_something_that_fails_leaves_the_old_in_place_and_can_be_taken_back(
     serving: Supervised, code: Path, tmp_path: Path
 ) -> None:

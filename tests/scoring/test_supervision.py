@@ -176,16 +176,42 @@ def test_a_worker_that_dies_before_it_is_ready_says_how(supervised: Supervised, 
 PROBE = {"initial_delay": 0, "period": 0.1, "timeout": 0.2, "success_threshold": 1, "failure_threshold": 3}
 
 
-def test_a_worker_that_no_longer_answers_its_probe_is_replaced(supervised: Supervised, code: Path) -> None:
-    deployment = make_deployment(code, liveness_probe={**PROBE, "initial_delay": 1})
+PATIENT_PROBE = {**PROBE, "initial_delay": 3, "failure_threshold": 10}
+"""For liveness: a start on a busy machine takes a second, and must not count as death."""
+
+
+def start_probed(supervised: Supervised, code: Path, **changes: object) -> int:
+    """One worker under a liveness probe; its process id."""
+    deployment = make_deployment(code, liveness_probe=PATIENT_PROBE, **changes)
     supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))
-    supervised.await_state("blue-1", "Healthy")
+    assert supervised.await_state("blue-1", "Healthy")["restarts"] == 0
     (pid,) = supervised.worker_pids()
-    os.kill(pid, signal.SIGSTOP)
-    await_truth(lambda: supervised.report("blue-1")["restarts"] == 1, "the worker was replaced")
+    return pid
+
+
+def assert_replaced(supervised: Supervised, pid: int, reason: str) -> None:
+    """Wait for another worker, and look for the reason in the log."""
+    await_truth(lambda: not is_running(pid), "the worker was ended")
     supervised.await_state("blue-1", "Healthy")
-    assert pid not in supervised.worker_pids()
-    assert "the liveness probe failed 3 times" in (supervised.directory / "logs" / "supervisor.log").read_text()
+    assert supervised.report("blue-1")["restarts"] == 1
+    log = supervised.directory / "logs" / "supervisor.log"
+    await_truth(lambda: reason in log.read_text(encoding="utf-8"), reason)
+
+
+def test_a_worker_that_no_longer_answers_its_probe_is_replaced(supervised: Supervised, code: Path) -> None:
+    pid = start_probed(supervised, code)
+    os.kill(pid, signal.SIGSTOP)
+    assert_replaced(supervised, pid, "the liveness probe failed 10 times")
+
+
+def test_a_worker_whose_run_never_returns_is_replaced(supervised: Supervised, code: Path) -> None:
+    """Its health route answers still, but its only place is taken for ever."""
+    limits = {"request_timeout_ms": 100, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 100}
+    pid = start_probed(supervised, code, request_settings=limits)
+    assert supervised.score({"sleep": 600}).status == 504
+    assert supervised.score().status == 429
+    assert_replaced(supervised, pid, "the liveness probe failed 10 times: run() does not return")
+    assert supervised.score().status == 200
 
 
 def test_a_worker_that_is_not_ready_gets_no_requests_until_it_is_again(supervised: Supervised, code: Path) -> None:

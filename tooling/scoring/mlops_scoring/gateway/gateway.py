@@ -66,6 +66,11 @@ class Gateway:
         return self._route.traffic
 
     @property
+    def aliases(self) -> Mapping[str, str]:
+        """The aliases in force."""
+        return self._route.aliases
+
+    @property
     def ready(self) -> bool:
         """Whether a request without a deployment header would find a worker."""
         return not self.draining and next(self._route.instead(None), None) is not None

@@ -13,6 +13,7 @@ import errno
 import importlib.util
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ ALREADY_RUNNING = 5
 NO_ADMIN_SOCKET = 6
 
 _BACKLOG = 2048
+_FILES = 8192
 _DRAIN_SECONDS = 30.0
 _SUN_PATH = 107  # bytes of a UNIX socket's path, the smaller of the systems' limits aside from the final NUL
 _log = logging.getLogger("mlops_scoring.supervisor")
@@ -82,12 +84,21 @@ def _report(directory: Directory, reason: str, code: int) -> int:
 
 def run(directory: Directory, configuration: EndpointConfiguration, admin: str) -> int:
     """Serve until stopped; on uvloop where it is installed."""
+    _raise_file_limit()
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if importlib.util.find_spec("uvloop") is not None:
         factory = importlib.import_module("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(Supervisor(directory, admin).serve(configuration))
     return 0
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as clients and workers may need; systems begin with 1,024 or even 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Supervisor:
@@ -112,10 +123,11 @@ class Supervisor:
         self._gateway = Gateway()
         self._endpoint = Endpoint(self._gateway, self._directory, self._logs)
         self._clients = Listener(self._gateway.handle, Limits())
-        interface = AdminInterface(self._endpoint, self._gateway, self._directory, self.stop)
+        interface = AdminInterface(self._endpoint, self._gateway, self.stop)
         toolkit = Listener(interface.handle, Limits())
         self._server = await self._listen(configuration)
         admin_server = await self._listen_admin(toolkit)
+        self._endpoint.write(configuration)
         self._endpoint.apply(configuration)
         self._directory.write_supervisor(self._admin)
         loop = asyncio.get_running_loop()

@@ -14,7 +14,6 @@ from mlops_scoring.configuration import FORMAT, parse_configuration
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.gateway.exchange import answer_error
 from mlops_scoring.gateway.gateway import Gateway
-from mlops_scoring.supervisor.directory import Directory
 from mlops_scoring.supervisor.endpoint import Endpoint
 from mlops_scoring.wire.messages import Request
 from mlops_scoring.wire.server import ServerConnection
@@ -30,17 +29,13 @@ class AdminInterface:
     Args:
         endpoint: What is configured and asked about.
         gateway: Where sample requests go.
-        directory: Where the configuration is kept.
         shut_down: Drains and stops everything; the process ends after the answer.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, gateway: Gateway, directory: Directory, shut_down: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, gateway: Gateway, shut_down: Callable[[], Awaitable[None]]) -> None:
         """Know the parts that it speaks for."""
         self._endpoint = endpoint
         self._gateway = gateway
-        self._directory = directory
         self._shut_down = shut_down
         self._started = time.time()
         self._writing = asyncio.Lock()
@@ -76,8 +71,7 @@ class AdminInterface:
             configuration = parse_configuration(body)
             async with self._writing:
                 self._endpoint.check(configuration)
-                write, path = self._directory.write, self._directory.configuration
-                await asyncio.to_thread(write, path, configuration.document)
+                await asyncio.to_thread(self._endpoint.write, configuration)
                 self._endpoint.apply(configuration)
         except InvalidDocument as invalid:
             self._send(client, 400, {"message": str(invalid), "problems": list(invalid.problems)})

@@ -77,15 +77,18 @@ class Directory:
         finally:
             os.close(folder)
 
-    def write_worker_configuration(self, deployment: Deployment) -> Path:
+    def worker_configuration(self, name: str) -> Path:
+        """The file that the workers of a deployment are started with."""
+        return self.run / f"{name}.json"
+
+    def write_worker_configuration(self, deployment: Deployment) -> None:
         """Write what the workers of a deployment are started with; restarts then need no disk.
 
         Raises:
             OSError: It cannot be written.
         """
-        path = self.run / f"{deployment.name}.json"
-        self.write(path, {"format": FORMAT, "live_name": deployment.name, "deployment": deployment.document})
-        return path
+        document = {"format": FORMAT, "live_name": deployment.name, "deployment": deployment.document}
+        self.write(self.worker_configuration(deployment.name), document)
 
     def write_failure(self, reason: str, code: int) -> None:
         """Say in one line why the supervisor does not run; nothing can be done where even that fails."""

@@ -1,8 +1,8 @@
 """Makes one endpoint what its configuration says, without losing a request on the way.
 
-New deployments are started first. Traffic moves, all at once, when every deployment that is to get some has all of its
-workers ready; until then the old deployments serve, also those that the new configuration no longer has. What is out of
-the route and out of the configuration then drains and ends.
+New deployments are started first. Traffic and aliases move, all at once, when every deployment that they are to reach
+in another's place has all of its workers ready; until then the old ones serve, also those that the new configuration no
+longer has. What is out of the route and out of the configuration then drains and ends.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_scoring.configuration import EndpointConfiguration
@@ -66,20 +66,25 @@ class Endpoint:
         if problems:
             raise InvalidDocument(problems)
 
-    def apply(self, configuration: EndpointConfiguration) -> None:
-        """Begin to make the endpoint like this; returns at once.
+    def write(self, configuration: EndpointConfiguration) -> None:
+        """Keep a configuration on disk, its workers' files first; may be called in a thread.
 
         Raises:
-            OSError: A file that workers need cannot be written; nothing has changed.
+            OSError: The disk is full, for example; the old configuration is still the one that is kept.
         """
-        fresh = [name for name in configuration.deployments if name not in self._live]
-        files = {name: self._directory.write_worker_configuration(configuration.deployments[name]) for name in fresh}
+        for name, deployment in configuration.deployments.items():
+            if name not in self._live:
+                self._directory.write_worker_configuration(deployment)
+        self._directory.write(self._directory.configuration, configuration.document)
+
+    def apply(self, configuration: EndpointConfiguration) -> None:
+        """Begin to make the endpoint like this, after `write`; returns at once."""
         for name, deployment in configuration.deployments.items():
             if name in self._live:
                 self._live[name].resize(deployment)
             else:
                 backend = self._gateway.add(name, deployment.request_settings)
-                path = Path(os.path.relpath(files[name], self._directory.root))
+                path = self._directory.worker_configuration(name).relative_to(self._directory.root)
                 self._live[name] = LiveDeployment(deployment, backend, path, self._socket, self._logs, self._advance)
         self.configuration = configuration
         self._advance()
@@ -92,13 +97,15 @@ class Endpoint:
         configuration = self.configuration
         if configuration is None:
             return
-        routed = {name for name, weight in self._gateway.traffic.items() if weight}
-        awaited = {name for name, weight in configuration.traffic.items() if weight} - routed
-        if not routed or all(self._live[name].complete for name in awaited):
+        traffic, aliases = self._gateway.traffic, self._gateway.aliases
+        reached = {*_weighted(traffic), *aliases.values()}
+        moved = {live for name, live in configuration.aliases.items() if aliases.get(name, live) != live}
+        awaited = (_weighted(configuration.traffic) | moved) - reached
+        if not reached or all(self._live[name].complete for name in awaited):
             if self._gateway.switch(configuration.traffic, configuration.aliases):
                 _log.info("traffic: %s", dict(configuration.traffic))
-            routed = {name for name, weight in configuration.traffic.items() if weight}
-        for name in [name for name in self._live if name not in configuration.deployments and name not in routed]:
+            reached = {*_weighted(configuration.traffic), *configuration.aliases.values()}
+        for name in [name for name in self._live if name not in configuration.deployments and name not in reached]:
             self._retire(name)
 
     def _retire(self, name: str) -> None:
@@ -111,6 +118,8 @@ class Endpoint:
 
     async def _finish(self, leaving: LiveDeployment) -> None:
         await leaving.retire()
+        if leaving.deployment.name not in self._live:
+            self._directory.worker_configuration(leaving.deployment.name).unlink(missing_ok=True)
         _log.info("%s has left", leaving.deployment.name)
 
     async def stop(self) -> None:
@@ -130,6 +139,11 @@ class Endpoint:
             "settled": not self._retiring
             and set(self._live) == set(names)
             and configuration is not None
-            and dict(self._gateway.traffic) == dict(configuration.traffic),
+            and self._gateway.traffic == configuration.traffic
+            and self._gateway.aliases == configuration.aliases,
             "log_writes_lost": self._logs.lost,
         }
+
+
+def _weighted(traffic: Mapping[str, int]) -> set[str]:
+    return {name for name, weight in traffic.items() if weight}

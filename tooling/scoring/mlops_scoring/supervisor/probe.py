@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from mlops_scoring.configuration import Probe
 
@@ -28,8 +28,17 @@ async def is_well(socket: str, seconds: float) -> bool:
     return line.startswith(b"HTTP/1.1 200 ")
 
 
-async def verdicts(probe: Probe, socket: str) -> AsyncIterator[bool | None]:
+def _always() -> bool:
+    return True
+
+
+async def verdicts(probe: Probe, socket: str, claim: Callable[[], bool] = _always) -> AsyncIterator[bool | None]:
     """Probe for ever, from now on.
+
+    Args:
+        probe: How often, how long, how many times.
+        socket: The worker's socket.
+        claim: What else has to hold for a probe to succeed.
 
     Yields:
         After each probe: True once `success_threshold` in a row succeeded, False once `failure_threshold` in a row
@@ -38,7 +47,7 @@ async def verdicts(probe: Probe, socket: str) -> AsyncIterator[bool | None]:
     await asyncio.sleep(probe.initial_delay)
     successes = failures = 0
     while True:
-        well = await is_well(socket, probe.timeout)
+        well = await is_well(socket, probe.timeout) and claim()
         successes, failures = (successes + 1, 0) if well else (0, failures + 1)
         if successes >= probe.success_threshold:
             yield True

@@ -30,7 +30,6 @@ FAILED_STARTS = 3
 TERMINATION_GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
-_STUCK_SECONDS = 30.0
 _log = logging.getLogger("mlops_scoring.supervisor")
 
 
@@ -173,18 +172,14 @@ class WorkerSlot:
                 self._owner.ended("the readiness probe fails")
 
     async def _watch_liveness(self, process: WorkerProcess, socket: str) -> None:
-        loop = asyncio.get_running_loop()
-        deployment = self._owner.deployment
-        patience = max(_STUCK_SECONDS, 2 * deployment.request_settings.request_timeout_ms / 1000)
-        free_at = loop.time()
-        async for verdict in verdicts(deployment.liveness_probe, socket):
-            if self._upstream is None or not self._upstream.stuck:
-                free_at = loop.time()
+        def free() -> bool:
+            # run() cannot be stopped: a worker whose every place is held by a call beyond its time limit serves nobody.
+            return self._upstream is None or not self._upstream.stuck
+
+        probe = self._owner.deployment.liveness_probe
+        async for verdict in verdicts(probe, socket, free):
             if verdict is False:
-                self._killed_for = f"the liveness probe failed {deployment.liveness_probe.failure_threshold} times"
-            elif loop.time() - free_at > patience:
-                self._killed_for = f"run() has not returned for {patience:.0f} s after its time limit"
-            else:
-                continue
-            process.kill()
-            return
+                why = "" if free() else ": run() does not return"
+                self._killed_for = f"the liveness probe failed {probe.failure_threshold} times{why}"
+                process.kill()
+                return

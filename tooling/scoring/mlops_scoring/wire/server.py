@@ -118,6 +118,7 @@ class ServerConnection(asyncio.Protocol):
         self._mute = False
         self._lingered = 0
         self._retired = False
+        self._refused = False
 
     # What the transport calls
 
@@ -190,7 +191,7 @@ class ServerConnection(asyncio.Protocol):
         self._advancing = False
         if self._current is None and self.writable and not reader.requests:
             if reader.refusal is not None:
-                self._send_refusal(*reader.refusal)
+                self._refuse(*reader.refusal)
             elif reader.wants_continue:
                 reader.wants_continue = False
                 self._transport.write(_CONTINUE)
@@ -208,7 +209,10 @@ class ServerConnection(asyncio.Protocol):
             else:
                 self._transport.resume_reading()
 
-    def _send_refusal(self, status: int, text: str) -> None:
+    def _refuse(self, status: int, text: str) -> None:
+        if self._refused:
+            return
+        self._refused = True
         body = message(text)
         lines = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self._transport.writelines([*serialise_head(status, [_JSON], lines), body])
