@@ -141,9 +141,17 @@ class GitRepository:
         answer = self.command.must(("--literal-pathspecs", "ls-files", "-z", "--", prefix))
         return tuple(name for name in answer.output.decode("utf-8", "surrogateescape").split("\0") if name)
 
-    def patch(self, commit: str, folder: str) -> str:
-        """The change that makes the committed files of a folder what they were at a commit; empty for none."""
-        names = ("diff", "--no-color", "--no-ext-diff", "--binary", "HEAD", commit, "--", folder)
+    def patch(self, commit: str, folder: str, *, without: Sequence[str] = ()) -> str:
+        """The change that makes the tracked files of a folder what they were at a commit; empty for none.
+
+        Args:
+            commit: The commit.
+            folder: Relative to the root of the work tree.
+            without: Files that are left as they are, relative to the root.
+        """
+        left = (f":(top,exclude,literal){file}" for file in without)
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--binary", "--src-prefix=a/", "--dst-prefix=b/")
+        names = ("diff", *options, "-R", commit, "--", f":(top,literal){folder}", *left)
         return self.command.must(names).output.decode("utf-8", "surrogateescape")
 
     def subject(self, commit: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import TypeAlias, assert_never
 
 from mlops import drivers
 from mlops.errors import Diagnostic, NotFound
 from mlops.git import Revision
-from mlops.ledger import Ledger, Moment, Record, State
+from mlops.ledger import Ledger, Moment, Outcome, Record, State
+from mlops.ledger.clock import from_text
 from mlops.ledger.record import RecordedResult
 from mlops.pipeline.workspace import Workspace
 from mlops.reports.history import Entry
@@ -20,6 +22,9 @@ from mlops.rollout import DECLARED_NAME
 
 _MINOR = frozenset({Event.STARTED, Event.STEP})
 """Events that say little to somebody who asks what happened: the record that ends the run says it again."""
+
+_SETTLED = frozenset({Outcome.DONE, Outcome.FAILED})
+"""How a change ended where its goal is what serves now; a failed one has the goal that was put back, if any was."""
 
 Look: TypeAlias = "Callable[[str], Spec | None]"
 """Finds a spec by its digest."""
@@ -89,7 +94,8 @@ def _revision(revision: Revision | None) -> str:
 
 
 def _result(result: RecordedResult, look: Look) -> str:
-    spec = look(result.goal) if result.goal and result.address.kind is Kind.ENDPOINT else None
+    settled = result.goal is not None and result.outcome in _SETTLED and result.address.kind is Kind.ENDPOINT
+    spec = look(result.goal) if settled and result.goal else None
     told = f", serves {', '.join(serves(spec))}" if spec is not None else ""
     reason = f": {result.reason}" if result.reason else ""
     return f"{result.action} {result.address} {result.outcome.value}{told}{reason}"
@@ -107,8 +113,7 @@ def _what(record: Record, look: Look) -> Iterator[str]:
             shares = ", ".join(f"{name} {weight} %" for name, weight in weights.items())
             yield f"{address} step {number} {'done' if body.get('done') else 'begins'}{f': {shares}' if shares else ''}"
         case Event.PAUSED:
-            until = body.get("until")
-            yield f"{address} soaks until {time_text(until) if isinstance(until, int | float) else until}"
+            yield f"{address} soaks until {_until(body.get('until'))}"
         case Event.DENIED:
             yield f"{address} goal {short(str(body.get('goal')))} is remembered as bad: {body.get('reason')}"
         case Event.ALLOWED:
@@ -122,6 +127,13 @@ def _what(record: Record, look: Look) -> Iterator[str]:
             yield from (_result(result, look) for result in record.results)
         case _:
             assert_never(record.event)
+
+
+def _until(text: object) -> str:
+    """A time of a record, as all times are told; a record that holds none is shown as it is."""
+    with suppress(ValueError):
+        return time_text(from_text(str(text)))
+    return str(text)
 
 
 def _drift(found: object) -> str:

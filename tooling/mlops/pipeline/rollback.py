@@ -77,12 +77,14 @@ def _last_good(scope: StageScope, address: Address, bad: str) -> _Good:
     )
 
 
-def _patch(workspace: Workspace, address: Address, good: _Good) -> str:
+def _patch(workspace: Workspace, stage: str, address: Address, good: _Good) -> str:
+    """What changes the endpoint's files, as they are now, back; the files of other stages are theirs."""
     revision = good.revision
     if revision is None or revision.commit is None or revision.dirty:
         return ""
-    name = address.name.partition("@")[0]
-    return workspace.git.patch(revision.commit, f"endpoints/{name}")
+    folder = (workspace.root / "endpoints" / address.name.partition("@")[0]).relative_to(workspace.git.root).as_posix()
+    others = tuple(f"{folder}/{other}.yaml" for other in workspace.stages if other != stage)
+    return workspace.git.patch(revision.commit, folder, without=others)
 
 
 def _with(scopes: Scopes, resource: Resource) -> Scopes:
@@ -116,7 +118,7 @@ def rollback(
     present = state.applied.get(address)
     bad = present.goal if present is not None else (declared.goal if declared is not None else "")
     good = _last_good(scope, address, bad)
-    result = Rollback(address, bad, good.goal, good.revision, _patch(workspace, address, good))
+    result = Rollback(address, bad, good.goal, good.revision, _patch(workspace, stage, address, good))
     if now is None or conduct is None:
         return result
     spec = scope.ledger.spec(good.goal)

@@ -12,6 +12,7 @@ from mlops.pipeline.applying import origin_of
 from mlops.pipeline.planning import Scopes, open_scopes, plan_scopes
 from mlops.pipeline.workspace import StageScope, Workspace
 from mlops.plan import Action, Change
+from mlops.reports.values import time_text
 from mlops.resource import JSON, Address, Event, FieldEffect, Health, Observed
 
 
@@ -60,7 +61,7 @@ def _note(observed: Observed, state: State) -> str:
     if rollout is None:
         return ""
     if rollout.paused_until is not None:
-        return f"rollout paused until {rollout.paused_until:.0f}"
+        return f"rollout paused until {time_text(rollout.paused_until)}"
     return f"rollout under way, step {rollout.step + 1}"
 
 
@@ -111,14 +112,20 @@ class Drift:
     exit_code: Exit
 
 
-def has_drifted(change: Change, applied: Mapping[Address, str]) -> bool:
-    """Whether the live side moved: it is gone, carries another goal than was applied, or has other values."""
+def has_drifted(change: Change, applied: Mapping[Address, str], under_way: Mapping[Address, str]) -> bool:
+    """Whether the live side moved: it is gone, carries another goal than was applied, or has other values.
+
+    Args:
+        change: The plan's decision about the object.
+        applied: Goal that was applied last, by address.
+        under_way: Goal of a rollout under way, by address: it is live in part, and that is meant.
+    """
     was = applied.get(change.address)
     if was is None:
         return change.action is Action.BLOCKED and change.before is None and change.desired is not None
     if change.action is Action.CREATE:
         return True
-    if change.before is not None and change.before != was:
+    if change.before is not None and change.before not in (was, under_way.get(change.address)):
         return True
     return any(
         field.reason.startswith((DRIFTED, BOTH)) and field.effect is not FieldEffect.IGNORED for field in change.fields
@@ -155,7 +162,8 @@ def drift(workspace: Workspace, stage: str, *, record: bool = False) -> Drift:
     for section, scope in zip(plan.sections, _scopes(scopes), strict=True):
         state = scope.ledger.state()
         applied = {a: p.goal for a, p in state.applied.items()}
-        drifted = [c for c in section.changes if has_drifted(c, applied)]
+        under_way = {a: r.goal for a, r in state.rollouts.items()}
+        drifted = [c for c in section.changes if has_drifted(c, applied, under_way)]
         found += drifted
         if record:
             _record(workspace, scope, drifted)

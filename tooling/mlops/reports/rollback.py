@@ -58,7 +58,7 @@ def explain_rollback(stage: str, found: GoingBack) -> str:
         return f"{text}The patch below makes Git declare it so again: pipe it into `git apply`, commit, and apply.\n"
     if revision is not None and revision.dirty:
         return f"{text}It was applied from files that were never committed, so Git cannot tell how they were.\n"
-    return f"{text}What is committed declares it so already.\n"
+    return f"{text}Its files declare it so already.\n"
 
 
 def render_rollback_json(stage: str, found: GoingBack) -> str:

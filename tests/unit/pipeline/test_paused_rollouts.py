@@ -1,0 +1,53 @@
+"""What a person is told while a rollout soaks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.features.workshop import Workshop
+
+from mlops.errors import Exit
+from mlops.pipeline.history import history
+from mlops.pipeline.status import drift, status
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
+
+
+@pytest.fixture
+def soaking(workshop: Workshop) -> Workshop:
+    """A canary of fraud:2 that is paused at 10 %."""
+    workshop.apply()
+    workshop.declare("fraud", "dev", "fraud:2", more="rollout: {strategy: canary, weights: [10], soak: 1h}\n")
+    assert workshop.apply().exit_code is Exit.WAITING
+    return workshop
+
+
+def test_our_own_rollout_is_no_drift(soaking: Workshop) -> None:
+    with soaking.opened() as workspace:
+        assert drift(workspace, "dev").changes == ()
+
+
+def test_what_somebody_else_does_in_the_middle_is_drift(soaking: Workshop) -> None:
+    far = soaking.far()
+    address = next(iter(far.objects))
+    del far.objects[address]
+    with soaking.opened() as workspace:
+        found = drift(workspace, "dev")
+    assert found.exit_code is Exit.DRIFT
+    assert [change.address for change in found.changes] == [address]
+
+
+def test_times_are_written_for_people(soaking: Workshop) -> None:
+    with soaking.opened() as workspace:
+        told = [*(note.note for note in status(workspace, "dev")), *history(workspace, "dev", limit=2)[1].what]
+    waits = [wait for change in soaking.plan().changes for wait in change.waits]
+    assert all(re.fullmatch(f".*until {TIME}", text) for text in (*told, *waits))
+    assert len(told) == 2
+    assert len(waits) == 1
+
+
+def test_history_does_not_say_that_a_paused_goal_serves(soaking: Workshop) -> None:
+    with soaking.opened() as workspace:
+        ended = history(workspace, "dev", limit=1)[0]
+    assert "serves" not in " ".join(ended.what)
