@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import MlopsError
+from mlops.pipeline.planning import open_scopes
 from mlops.pipeline.workspace import PRIVATE, Workspace, find_root, open_workspace
 from mlops.reports.findings import Finding, Verdict
 from mlops.reports.values import plural, size_text
+from mlops.resource import SHARED
 from mlops.uv import find_uv
 
 _LOW = 1024**3
@@ -131,6 +133,26 @@ def _check_remote(site: _Site) -> Iterator[Finding]:
         )
 
 
+def _check_records(site: _Site) -> Iterator[Finding]:
+    """Replay every ledger that is here: its records, its folded state and its specs."""
+    workspace = site.workspace
+    if workspace is None:
+        return
+    for stage in (SHARED, *workspace.stages):
+        try:
+            scopes = open_scopes(workspace, stage)
+            ledger = (scopes.stage or scopes.shared).ledger
+            problems = ledger.verify()
+        except MlopsError as error:
+            yield from _failed("records", error)
+            continue
+        for problem in problems:
+            yield Finding("records", Verdict.BAD, f"{stage}: {problem.summary}. {problem.detail}", problem.todo)
+        if not problems:
+            count = ledger.state().sequence
+            yield _ok("records", f"{stage}: {plural(count, 'record')}, all as they were written")
+
+
 def _check_registry(site: _Site) -> Iterator[Finding]:
     if site.workspace is None:
         return
@@ -187,6 +209,7 @@ _CHECKS: tuple[Check, ...] = (
     _check_private,
     _check_pointers,
     _check_remote,
+    _check_records,
     _check_registry,
     _check_uv,
     _check_ports,

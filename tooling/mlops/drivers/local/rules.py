@@ -33,6 +33,8 @@ REFUSED: Mapping[str, str] = {
     "deployments.*.egress_public_network_access": f"Local processes reach what this machine reaches. {_REMOVE}",
     "deployments.*.model_mount_path": "There is no container to mount into: read AZUREML_MODEL_DIR. Remove it.",
     "deployments.*.model.type=triton_model": f"There is no Triton server behind local processes. {_REMOVE}",
+    "deployments.*.environment.unlocked": "A local process runs in a locked environment: give it requirements, and "
+    "lock it with `mlops environment lock NAME`; an image alone needs a compute with containers.",
     "deployments.*.overrides": f"There is no other API behind local processes. {_REMOVE}",
     "overrides": f"There is no other API behind local processes. {_REMOVE}",
     "mirror_traffic": f"The local gateway does not mirror requests. {_REMOVE}",
