@@ -29,6 +29,11 @@ class ProgramFailed(RuntimeError):
     """A program that was to be measured did not succeed."""
 
 
+def _environment() -> dict[str, str]:
+    """What programs are run with: as users have it, so that Python keeps the bytecode of what it imports."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(command: Sequence[str], cwd: Path) -> Sample:
     """Run a program to its end.
 
@@ -37,7 +42,9 @@ def run(command: Sequence[str], cwd: Path) -> Sample:
     """
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
-        child = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        child = subprocess.Popen(
+            command, cwd=cwd, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - begin
         child.returncode = os.waitstatus_to_exitcode(status)
