@@ -100,7 +100,7 @@ def test_bodies_are_bounded_all_together_and_given_back() -> None:
             await listener.drain(0)
             await held
             assert listener.buffered.size == 0
-        async with listening(Limits(buffered_bytes=1000, idle_seconds=0.1)) as (listener, port):
+        async with listening(Limits(buffered_bytes=3000, idle_seconds=0.1)) as (listener, port):
             assert (await converse(port, body * 5)).count(b"HTTP/1.1 200 OK\r\n") == 5
             assert listener.buffered.size == 0
 

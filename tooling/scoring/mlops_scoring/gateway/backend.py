@@ -7,7 +7,7 @@ from collections import deque
 from typing import Protocol
 
 from mlops_scoring.configuration import RequestSettings
-from mlops_scoring.wire.upstream import Upstream
+from mlops_scoring.wire.pool import Upstream
 
 MAX_WAITING = 4096
 """Requests that wait for one deployment; beyond it they are refused at once, however short their wait would be."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.wire.messages import Headers, Request, identifying_headers, message
+from mlops_scoring.wire.pool import Upstream
 from mlops_scoring.wire.server import ServerConnection
-from mlops_scoring.wire.upstream import Loss, Upstream, UpstreamConnection
+from mlops_scoring.wire.upstream import Loss, UpstreamConnection
 
 if TYPE_CHECKING:
     from mlops_scoring.gateway.gateway import Gateway

@@ -13,7 +13,7 @@ from mlops_scoring.configuration import Deployment
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.probe import verdicts
 from mlops_scoring.supervisor.process import Announcement, WorkerProcess, describe_exit
-from mlops_scoring.wire.upstream import Upstream
+from mlops_scoring.wire.pool import Upstream
 
 FIRST_DELAY = 0.1
 """Seconds before the first restart; doubled each time."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
+from mlops_scoring.wire.exchange import SILENT, Exchange
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.messages import Headers, Request, bodiless, message, serialise_head
 from mlops_scoring.wire.reading import Buffered, RequestReader, Stage
@@ -17,34 +18,6 @@ _LINGER_BYTES = 1024 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = (b"content-type", b"application/json")
 
-
-class Exchange(Protocol):
-    """What a connection tells the answerer of its current request."""
-
-    def client_lost(self) -> None:
-        """The client is gone; nobody reads the answer."""
-
-    def client_paused(self) -> None:
-        """The client reads more slowly than the answer comes."""
-
-    def client_resumed(self) -> None:
-        """The client has caught up."""
-
-
-class Silent:
-    """An exchange that does not care what becomes of its client."""
-
-    def client_lost(self) -> None:
-        """Nothing to stop."""
-
-    def client_paused(self) -> None:
-        """Nothing to slow down."""
-
-    def client_resumed(self) -> None:
-        """Nothing was slowed down."""
-
-
-SILENT = Silent()
 
 Handler = Callable[[Request, "ServerConnection"], None]
 """Answers one request, then or later, by `send` or by `start`, `write` and `finish` of the connection. It may set the

@@ -1,10 +1,9 @@
-"""The side that workers are on: keep-alive connections to one worker's UNIX socket, each with one request at a time."""
+"""The side that workers are on: one connection to a worker's UNIX socket, with one request at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
 
@@ -52,110 +51,29 @@ class Reply(Protocol):
         """There will be no answer, or no more of it."""
 
 
-class Upstream:
-    """One worker as the gateway sees it.
-
-    Attributes:
-        in_flight: Requests that the worker has, those included whose client has given up.
-        overdue: Those of them that have exceeded their time; `run()` cannot be stopped, so they keep their place.
-        accepting: Whether it may get further requests.
-    """
-
-    def __init__(self, name: str, path: str, concurrency: int, on_free: Callable[[Upstream], None]) -> None:
-        """Begin without connections; they are opened when needed."""
-        self.name = name
-        self.path = path
-        self.in_flight = 0
-        self.overdue = 0
-        self.accepting = True
-        self._concurrency = concurrency
-        self._on_free = on_free
-        self._idle: list[UpstreamConnection] = []
-        self._open: set[UpstreamConnection] = set()
-        self._opening: set[asyncio.Task[None]] = set()
-        self._calm: asyncio.Future[None] | None = None
+class Pool(Protocol):
+    """The worker that a connection belongs to."""
 
     @property
-    def free(self) -> bool:
-        """Whether it can take a request now."""
-        return self.accepting and self.in_flight < self._concurrency
-
-    @property
-    def stuck(self) -> bool:
-        """Whether every place is held by a request that has exceeded its time."""
-        return self.overdue >= self._concurrency
-
-    def send(self, request: Request, reply: Reply) -> UpstreamConnection | None:
-        """Hand over a request; `reply` hears the rest.
-
-        Returns:
-            The connection, or None while one is being opened.
-        """
-        self.in_flight += 1
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.send(request, reply):
-                return connection
-        task = asyncio.get_running_loop().create_task(self._open_and_send(request, reply))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-        return None
-
-    async def _open_and_send(self, request: Request, reply: Reply) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), self.path)
-        except OSError:
-            # Nobody listens: the process has ended, or is about to be found dead.
-            self.accepting = False
-            self.finished(None)
-            reply.lost(Loss.UNSENT)
-            return
-        if not reply.wanted:
-            self.finished(connection)
-        elif not connection.send(request, reply):
-            self.finished(None)
-            reply.lost(Loss.UNSENT)
+    def accepting(self) -> bool:
+        """Whether the connection may be used again."""
 
     def opened(self, connection: UpstreamConnection) -> None:
         """A connection was made."""
-        self._open.add(connection)
 
     def closed(self, connection: UpstreamConnection) -> None:
         """A connection has ended."""
-        self._open.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
 
     def finished(self, reusable: UpstreamConnection | None) -> None:
         """A request has left the worker."""
-        self.in_flight -= 1
-        if reusable is not None:
-            self._idle.append(reusable)
-        if self._calm is not None and not self.in_flight and not self._calm.done():
-            self._calm.set_result(None)
-        self._on_free(self)
-
-    async def drain(self) -> None:
-        """Take no more requests; return when the last one has been answered."""
-        self.accepting = False
-        if self.in_flight:
-            self._calm = asyncio.get_running_loop().create_future()
-            await self._calm
-
-    def close(self) -> None:
-        """End all connections."""
-        self.accepting = False
-        for connection in list(self._open):
-            connection.abort()
 
 
 class UpstreamConnection(asyncio.Protocol):
     """One connection to a worker."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Wait for the transport."""
-        self._upstream = upstream
+        self._pool = pool
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
         self._reply: Reply | None = None
@@ -179,11 +97,11 @@ class UpstreamConnection(asyncio.Protocol):
         """The connection is open."""
         connected = self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         connected.set_write_buffer_limits(high=_HIGH_WATER)
-        self._upstream.opened(self)
+        self._pool.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The worker has closed, or died."""
-        self._upstream.closed(self)
+        self._pool.closed(self)
         if self._reply is None:
             return
         if self._answering:
@@ -197,7 +115,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _lose(self, loss: Loss) -> None:
         reply, self._reply = self._reply, None
         if reply is not None:
-            self._upstream.finished(None)
+            self._pool.finished(None)
             reply.lost(loss)
 
     def data_received(self, data: bytes) -> None:
@@ -232,11 +150,11 @@ class UpstreamConnection(asyncio.Protocol):
         # An answer that came before the request was written whole leaves bytes behind.
         reusable = self._reusable and not self._transport.get_write_buffer_size()
         self._reset()
-        if reusable and self._upstream.accepting:
-            self._upstream.finished(self)
+        if reusable and self._pool.accepting:
+            self._pool.finished(self)
         else:
             self._transport.close()
-            self._upstream.finished(None)
+            self._pool.finished(None)
         if begun:
             for piece in body:
                 reply.piece(piece)

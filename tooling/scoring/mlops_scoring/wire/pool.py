@@ -1,0 +1,107 @@
+"""One worker as the gateway sees it: its connections, kept alive, and how many requests it has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mlops_scoring.wire.messages import Request
+from mlops_scoring.wire.upstream import Loss, Reply, UpstreamConnection
+
+
+class Upstream:
+    """One worker as the gateway sees it.
+
+    Attributes:
+        in_flight: Requests that the worker has, those included whose client has given up.
+        overdue: Those of them that have exceeded their time; `run()` cannot be stopped, so they keep their place.
+        accepting: Whether it may get further requests.
+    """
+
+    def __init__(self, name: str, path: str, concurrency: int, on_free: Callable[[Upstream], None]) -> None:
+        """Begin without connections; they are opened when needed."""
+        self.name = name
+        self.path = path
+        self.in_flight = 0
+        self.overdue = 0
+        self.accepting = True
+        self._concurrency = concurrency
+        self._on_free = on_free
+        self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._calm: asyncio.Future[None] | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether it can take a request now."""
+        return self.accepting and self.in_flight < self._concurrency
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every place is held by a request that has exceeded its time."""
+        return self.overdue >= self._concurrency
+
+    def send(self, request: Request, reply: Reply) -> UpstreamConnection | None:
+        """Hand over a request; `reply` hears the rest.
+
+        Returns:
+            The connection, or None while one is being opened.
+        """
+        self.in_flight += 1
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.send(request, reply):
+                return connection
+        task = asyncio.get_running_loop().create_task(self._open_and_send(request, reply))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return None
+
+    async def _open_and_send(self, request: Request, reply: Reply) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), self.path)
+        except OSError:
+            # Nobody listens: the process has ended, or is about to be found dead.
+            self.accepting = False
+            self.finished(None)
+            reply.lost(Loss.UNSENT)
+            return
+        if not reply.wanted:
+            self.finished(connection)
+        elif not connection.send(request, reply):
+            self.finished(None)
+            reply.lost(Loss.UNSENT)
+
+    def opened(self, connection: UpstreamConnection) -> None:
+        """A connection was made."""
+        self._open.add(connection)
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """A connection has ended."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def finished(self, reusable: UpstreamConnection | None) -> None:
+        """A request has left the worker."""
+        self.in_flight -= 1
+        if reusable is not None:
+            self._idle.append(reusable)
+        if self._calm is not None and not self.in_flight and not self._calm.done():
+            self._calm.set_result(None)
+        self._on_free(self)
+
+    async def drain(self) -> None:
+        """Take no more requests; return when the last one has been answered."""
+        self.accepting = False
+        if self.in_flight:
+            self._calm = asyncio.get_running_loop().create_future()
+            await self._calm
+
+    def close(self) -> None:
+        """End all connections."""
+        self.accepting = False
+        for connection in list(self._open):
+            connection.abort()
