@@ -69,22 +69,23 @@ def until(condition: Callable[[], T | None], what: str) -> T:
     raise AssertionError(f"{what} did not come about within {DEADLINE:.0f} s")
 
 
-def endpoint(model: str = "greeting:1", **fields: object) -> dict[str, object]:
-    """An endpoint's document, which is written as JSON, for that is YAML too."""
-    main = {
-        "model": model,
-        "environment": "plain:1",
-        "code_configuration": {"code": "code", "scoring_script": "score.py"},
-        "request_settings": PATIENT,
-        **fields,
-    }
-    return {
+def deployment(model: str = "greeting:1", **fields: object) -> dict[str, object]:
+    """A deployment's document; fields are added or replaced."""
+    script = {"code": "code", "scoring_script": "score.py"}
+    settled = {"environment": "plain:1", "code_configuration": script, "request_settings": PATIENT}
+    return {"model": model, **settled, **fields}
+
+
+def endpoint(**fields: object) -> dict[str, object]:
+    """An endpoint's document; fields are added or replaced."""
+    settled: dict[str, object] = {
         "type": "online",
         "auth_mode": "none",
-        "deployments": {"main": main},
+        "deployments": {"main": deployment()},
         "sample_request": {"request": "sample.json", "expected": {"well": True}},
         "rollout": {"strategy": "canary", "weights": [50]},
     }
+    return settled | fields
 
 
 @dataclass
@@ -148,9 +149,9 @@ class Laptop:
         file.write_text(content if isinstance(content, str) else json.dumps(content, indent=2), encoding="utf-8")
 
     def declare(self, patch: Mapping[str, object] | None = None, name: str = "hello", **document: object) -> None:
-        """Declare an endpoint in stage dev; the patch is the stage file."""
+        """Declare an endpoint in stage dev; the patch is the stage file, the document's fields are the endpoint's."""
         folder = f"endpoints/{name}"
-        self.write(f"{folder}/endpoint.yaml", {**endpoint(), **document})
+        self.write(f"{folder}/endpoint.yaml", endpoint(**document))
         self.write(f"{folder}/code/score.py", _SCRIPT)
         self.write(f"{folder}/sample.json", {})
         self.write(f"{folder}/dev.yaml", {"compute": "here", **(patch or {})})
