@@ -8,10 +8,10 @@ from mlops.plan.change import Action, Plan
 from mlops.reports.escape import code, html, markdown
 from mlops.reports.plan.fields import field_line
 from mlops.reports.plan.heading import revision_text, summary_line
-from mlops.reports.plan.meaning import meaning, needs_reason
+from mlops.reports.plan.meaning import meaning, needs_reason, soak_text
 from mlops.reports.plan.ordering import Listed, listed
 from mlops.reports.plan.remedies import remedy
-from mlops.reports.values import duration_text, plural, short
+from mlops.reports.values import plural, short
 
 LIMIT = 65_535
 """Characters that a comment on GitHub may have (its API answers 422 beyond); Azure DevOps takes more."""
@@ -40,9 +40,7 @@ def _detail(item: Listed) -> str:
     if needs_reason(change):
         lines += [markdown(change.reason), ""]
     if len(change.steps) > 1:
-        soaks = (f", soaking {duration_text(step.soak)}" if step.soak else "" for step in change.steps)
-        pairs = zip(change.steps, soaks, strict=True)
-        lines += [*(f"{n}. {markdown(step.title)}{soak}" for n, (step, soak) in enumerate(pairs, 1)), ""]
+        lines += [*(f"{n}. {markdown(step.title)}{soak_text(step)}" for n, step in enumerate(change.steps, 1)), ""]
     if change.fields:
         lines += ["| Field | Live → declared | Effect | Why |", "|---|---|---|---|"]
         for line in map(field_line, change.fields):

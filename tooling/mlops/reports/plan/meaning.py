@@ -10,6 +10,7 @@ from typing import assert_never
 from mlops.plan.change import Action, Change
 from mlops.reports.values import duration_text, name_text, plural, short
 from mlops.resource import JSON, UNSET, FieldChange, FieldEffect, Kind, Spec
+from mlops.rollout import Step
 
 _BRIEF = 24
 """Characters of a value that is told in the headline."""
@@ -26,6 +27,13 @@ def reference(deployment: JSON, key: str = "model") -> str:
     """`name:version` of what a deployment refers to; empty where it refers to nothing."""
     found = _mapping(_mapping(deployment).get(key))
     return f"{name_text(found['name'])}:{name_text(found['version'])}" if {"name", "version"} <= set(found) else ""
+
+
+def soak_text(step: Step) -> str:
+    """What a step's title is followed by, where it soaks or has soaked."""
+    if not step.soak:
+        return ""
+    return f", {'which has soaked' if step.soaked else 'soaking'} {duration_text(step.soak)}"
 
 
 def _shift(change: Change) -> str:

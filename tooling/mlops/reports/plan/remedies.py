@@ -34,6 +34,8 @@ _BLOCKED: Mapping[str, Remedy] = {
 
 
 def _waiting(waits: tuple[str, ...], stage: str) -> Remedy | None:
+    if any("(" in wait for wait in waits):
+        return Remedy("It is declared, and something keeps it back: see to that first, and this goes on by itself.")
     missing = [wait for wait in waits if wait.startswith(("model/", "environment/"))]
     if not missing:
         soaks = any(wait.startswith("paused until") for wait in waits)

@@ -11,10 +11,10 @@ from mlops.reports.escape import plain
 from mlops.reports.palette import PLAIN, Palette, Tone
 from mlops.reports.plan.fields import field_line
 from mlops.reports.plan.heading import revision_text, summary_line
-from mlops.reports.plan.meaning import meaning, needs_reason
+from mlops.reports.plan.meaning import meaning, needs_reason, soak_text
 from mlops.reports.plan.ordering import Listed, listed
 from mlops.reports.plan.remedies import remedy
-from mlops.reports.values import duration_text, plural, short
+from mlops.reports.values import plural, short
 from mlops.resource import FieldEffect, HealthState
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _INDENT = " " * 10
 
 
 def _step(step: Step) -> str:
-    return plain(step.title) + (f", soaking {duration_text(step.soak)}" if step.soak else "")
+    return plain(step.title) + soak_text(step)
 
 
 def _steps(change: Change, palette: Palette) -> Iterator[str]:
