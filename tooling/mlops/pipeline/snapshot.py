@@ -5,36 +5,60 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mlops.errors import Diagnostic, InvalidPlan
+from mlops.errors import Diagnostic, InvalidPlan, Location
 from mlops.pipeline.planning import EVERYTHING, Selection, declared_for, look_at, open_scopes, plan_views
 from mlops.pipeline.usage import declared_users_of
 from mlops.pipeline.view import View
 from mlops.pipeline.workspace import Workspace
-from mlops.plan import Baseline, Plan, RolloutState
-from mlops.plan.wanted import Target
-from mlops.resource import JSON, Address, Health, HealthState, Observed, Spec, Stamp
+from mlops.plan import Baseline, Plan
+from mlops.resource import JSON, SHARED, Address, Observed
+
+if TYPE_CHECKING:
+    from mlops.pipeline.snapshot_document import ViewDocument
 
 SNAPSHOT_FORMAT = 1
+
+_TAKE = "Take one:"
+_COMMAND = "mlops snapshot --out FILE"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One stage, or `shared`, as it was.
+
+    Attributes:
+        stage: The stage.
+        observed: What was live.
+        drivers: Per live address, the name of the driver that observed it.
+        baseline: What the ledger knew.
+    """
+
+    stage: str
+    observed: tuple[Observed, ...]
+    drivers: Mapping[Address, str]
+    baseline: Baseline
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One stage and `shared` at a time, as JSON.
+    """One stage and `shared` at a time.
 
     Attributes:
         project: The project's id.
         stage: The stage.
-        views: Per section, its live objects and what its ledger knows.
+        views: `shared` first, then the stage where it is another.
     """
 
     project: str
     stage: str
-    views: tuple[Mapping[str, JSON], ...]
+    views: tuple[Seen, ...]
 
     def to_bytes(self) -> bytes:
         """The snapshot as a file."""
-        value = {"format": SNAPSHOT_FORMAT, "project": self.project, "stage": self.stage, "views": list(self.views)}
+        views: list[JSON] = [_view_json(view) for view in self.views]
+        value = {"format": SNAPSHOT_FORMAT, "project": self.project, "stage": self.stage, "views": views}
         return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -48,7 +72,7 @@ def _observed_json(observed: Observed, driver: str) -> dict[str, JSON]:
     }
 
 
-def _view_json(view: View) -> dict[str, JSON]:
+def _view_json(view: Seen) -> dict[str, JSON]:
     baseline = view.baseline
     goals = {o.stamp.goal for o in view.observed if o.stamp is not None}
     goals |= {r.base for r in baseline.rollouts.values() if r.base is not None}
@@ -75,92 +99,82 @@ def take_snapshot(workspace: Workspace, stage: str) -> Snapshot:
     Raises:
         MlopsError: Something cannot be read.
     """
-    views = [v for v in look_at(open_scopes(workspace, stage)) if v is not None]
-    return Snapshot(workspace.project, stage, tuple(_view_json(v) for v in views))
+    views = (v for v in look_at(open_scopes(workspace, stage)) if v is not None)
+    seen = tuple(Seen(v.stage, v.observed, v.drivers, v.baseline) for v in views)
+    return Snapshot(workspace.project, stage, seen)
 
 
-def _mapping(value: object) -> Mapping[str, JSON]:
+def _parse(data: bytes, name: str) -> Mapping[str, object]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidPlan(_not_a_snapshot(name, f"It is not JSON: {error}.")) from error
     if not isinstance(value, Mapping):
-        raise TypeError(value)
+        raise InvalidPlan(_not_a_snapshot(name, "It is no JSON object."))
+    if value.get("format") != SNAPSHOT_FORMAT or "views" not in value:
+        problem = f"{name} has format {value.get('format')!r}; this toolkit reads format {SNAPSHOT_FORMAT}."
+        other = Diagnostic("A snapshot of another version", problem, todo=_TAKE, command=_COMMAND)
+        raise InvalidPlan(other if "views" in value else _not_a_snapshot(name, "It holds no views."))
     return value
 
 
-def _health(value: object) -> Health:
-    data = _mapping(value)
-    return Health(HealthState(str(data["state"])), str(data["reason"]))
-
-
-def _observed(value: object) -> tuple[Observed, str]:
-    data = _mapping(value)
-    address = Address.parse(str(data["address"]))
-    stamp = Stamp.from_json(data["stamp"])
-    return Observed(address, _mapping(data["spec"]), stamp, health=_health(data["health"])), str(data["driver"])
-
-
-def _rollout(value: object) -> RolloutState:
-    data = _mapping(value)
-    base, until = data["base"], data["paused_until"]
-    return RolloutState(
-        str(data["goal"]),
-        str(base) if base is not None else None,
-        float(until) if isinstance(until, int | float) else None,
-        data["done"] is True,
-    )
-
-
-def _baseline(data: Mapping[str, JSON]) -> Baseline:
-    specs: dict[str, Spec] = {goal: _mapping(spec) for goal, spec in _mapping(data["specs"]).items()}
-    return Baseline(
-        exists=data["exists"] is True,
-        applied={Address.parse(a): str(g) for a, g in _mapping(data["applied"]).items()},
-        good={Address.parse(a): str(g) for a, g in _mapping(data["good"]).items()},
-        denied={
-            Address.parse(a): {g: str(r) for g, r in _mapping(d).items()} for a, d in _mapping(data["denied"]).items()
-        },
-        rollouts={Address.parse(a): _rollout(r) for a, r in _mapping(data["rollouts"]).items()},
-        spec=specs.get,
-    )
-
-
-def _view(data: Mapping[str, JSON], targets: Mapping[str, Target]) -> View:
-    items = data["observed"]
-    pairs = [_observed(item) for item in items] if isinstance(items, list) else []
-    names = {o.address: driver for o, driver in pairs}
-    return View(str(data["stage"]), tuple(o for o, _ in pairs), names, _baseline(data), targets)
+def _not_a_snapshot(name: str, detail: str) -> Diagnostic:
+    return Diagnostic("Not a snapshot", detail, Location(name), _TAKE, _COMMAND)
 
 
 def read_snapshot(data: bytes, name: str = "the snapshot") -> Snapshot:
     """Read the bytes of a snapshot file.
 
     Raises:
-        InvalidPlan: It is no snapshot, or of another version.
+        InvalidPlan: It is no snapshot, of another version, or holds an unknown field.
     """
+    value = _parse(data, name)
+    from pydantic import ValidationError  # noqa: PLC0415 - only reading a snapshot needs it
+
+    from mlops.pipeline.snapshot_document import SnapshotDocument  # noqa: PLC0415
+
     try:
-        value = _mapping(json.loads(data))
-        if value.get("format") != SNAPSHOT_FORMAT:
-            problem = f"{name} has format {value.get('format')!r}; this toolkit reads format {SNAPSHOT_FORMAT}."
-            raise InvalidPlan(Diagnostic("A snapshot of another version", problem))
-        views = value["views"]
-        items = tuple(_mapping(v) for v in views) if isinstance(views, list) else ()
-        for item in items:
-            _baseline(item)
-        return Snapshot(str(value["project"]), str(value["stage"]), items)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        detail = f"{name}: {type(error).__name__}: {error}"
-        raise InvalidPlan(Diagnostic("Not a snapshot", detail, todo="Take one:", command="mlops snapshot")) from error
+        document = SnapshotDocument.model_validate(value)
+        views = tuple(_seen(view) for view in document.views)
+    except ValidationError as error:
+        problems = [_not_a_snapshot(name, f"{'.'.join(map(str, e['loc']))}: {e['msg']}.") for e in error.errors()[:20]]
+        raise InvalidPlan(*problems) from error
+    stages = [view.stage for view in views]
+    if stages != list(dict.fromkeys((SHARED, document.stage))):
+        detail = f"It is called one of stage {document.stage}, and holds {', '.join(stages)}."
+        raise InvalidPlan(_not_a_snapshot(name, detail))
+    return Snapshot(document.project, document.stage, views)
 
 
-def plan_from(workspace: Workspace, snapshot: Snapshot, selection: Selection = EVERYTHING) -> Plan:
+def _seen(document: ViewDocument) -> Seen:
+    pairs = [(item.value(), item.driver) for item in document.observed]
+    names = {observed.address: driver for observed, driver in pairs}
+    return Seen(document.stage, tuple(observed for observed, _ in pairs), names, document.baseline())
+
+
+def plan_from(
+    workspace: Workspace, snapshot: Snapshot, selection: Selection = EVERYTHING, *, stage: str | None = None
+) -> Plan:
     """Plan from a snapshot: no driver and no ledger is asked.
 
+    Args:
+        workspace: The opened repository.
+        snapshot: What was live.
+        selection: What to narrow to.
+        stage: The stage that is meant; None: that of the snapshot.
+
     Raises:
-        InvalidPlan: The snapshot is of another project.
+        InvalidPlan: The snapshot is of another project, or of another stage.
     """
     if snapshot.project != workspace.project:
         detail = f"It was taken of project {snapshot.project}; this is {workspace.project}."
-        raise InvalidPlan(Diagnostic("The snapshot is of another project", detail))
+        raise InvalidPlan(Diagnostic("The snapshot is of another project", detail, todo=_TAKE, command=_COMMAND))
+    if stage not in (None, snapshot.stage):
+        detail = f"It was taken of stage {snapshot.stage}, and stage {stage} is asked for."
+        command = f"mlops snapshot --stage {stage} --out FILE"
+        raise InvalidPlan(Diagnostic("The snapshot is of another stage", detail, todo=_TAKE, command=command))
     targets = workspace.targets()
-    views = [_view(data, targets) for data in snapshot.views]
+    views = [View(v.stage, v.observed, v.drivers, v.baseline, targets) for v in snapshot.views]
     declared = declared_for(workspace, snapshot.stage)
 
     def usage(orphans: frozenset[Address]) -> Mapping[Address, tuple[str, ...]]:

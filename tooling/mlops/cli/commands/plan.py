@@ -18,6 +18,7 @@ from mlops.cli.options import (
 )
 from mlops.cli.rendering import show_plan
 from mlops.cli.terminal import Format
+from mlops.cli.writing import writing
 from mlops.errors import Exit
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def command(
     if out is not None:
         from mlops.plan.file import write_plan
 
-        out.write_bytes(write_plan(plan))
+        with writing(out):
+            out.write_bytes(write_plan(plan))
         streams.say(f"Saved. To apply exactly this plan:\n    mlops apply {out}")
     return plan.summary.exit_code if detailed_exitcode else Exit.DONE
 
@@ -75,7 +77,7 @@ def _plan(stage: str | None, only: tuple[Address, ...], retry: tuple[Address, ..
         from mlops.pipeline.snapshot import plan_from, read_snapshot
 
         taken = read_snapshot(snapshot.read_bytes(), str(snapshot))
-        return plan_from(workspace, taken, Selection(frozenset(only), frozenset(retry)))
+        return plan_from(workspace, taken, Selection(frozenset(only), frozenset(retry)), stage=stage)
     from mlops.pipeline.planning import plan
 
     return plan(workspace, choose_stage(stage, workspace.stages), only=only, retry=retry)

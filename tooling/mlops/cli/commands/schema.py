@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlops.cli.options import terminal
+from mlops.cli.writing import writing
 from mlops.errors import Exit
 
 
@@ -29,7 +30,8 @@ def command(*, kind: str | None, out: Path | None, check: bool) -> Exit:
         raise click.UsageError("--check needs --out DIR, the folder to check.")
     streams = terminal()
     if out is not None:
-        changed = stale_schemas(out) if check else write_schemas(out)
+        with writing(out):
+            changed = stale_schemas(out) if check else write_schemas(out)
         streams.result("".join(f"{path}\n" for path in changed))
         if check and changed:
             streams.say(f"Not fresh. Write them again:\n    mlops schema --out {out}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlops.cli.options import choose_stage, open_here, stage_option, terminal
+from mlops.cli.writing import writing
 
 
 @click.command("snapshot")
@@ -28,5 +29,6 @@ def command(*, stage: str | None, out: Path | None) -> None:
     if out is None:
         terminal().result(data.decode())
     else:
-        out.write_bytes(data)
+        with writing(out):
+            out.write_bytes(data)
         terminal().say(f"Saved. To plan from it:\n    mlops plan --stage {chosen} --from-snapshot {out}")
