@@ -25,8 +25,8 @@ def _decide(
     bad = {ADDRESS: {digest(spec): "errors"}} if denied else {}
     baseline = Baseline(exists=exists, denied=bad, spec={digest(OLD): OLD}.get)
     target = Target(MemoryDriver.rules, MemoryDriver.traffic)
-    resource = Resource(ADDRESS, "near", spec)
-    wanted = Wanted("demo", "dev", (resource,), (live,), baseline, {"near": target}, protect=protect)
+    resource = Resource(ADDRESS, "near", spec, protect=protect)
+    wanted = Wanted("demo", "dev", (resource,), (live,), baseline, {"near": target})
     return plan_section(wanted, {ADDRESS: "near"}).changes[0]
 
 
@@ -39,6 +39,7 @@ OURS = Stamp("demo", "dev", str(ADDRESS), digest(OLD))
         (_decide(None), "Take the object away by hand"),
         (_decide(replace(OURS, format=99)), "Upgrade the toolkit"),
         (_decide(replace(OURS, stage="prod")), "another compute"),
+        (_decide(replace(OURS, address="endpoint/other@near")), "take our stamp off it"),
         (_decide(OURS, exists=False), "nobody knows what was applied"),
         (_decide(OURS, denied=True), "found bad"),
         (_decide(OURS, spec={**OLD, "zone": "east"}, protect=True), "protect: false"),
@@ -66,6 +67,9 @@ def test_what_waits_says_how_it_comes(every_action: Plan) -> None:
     environment = remedy(replace(waiting, waits=("environment/onnx:2",)), "dev")
     assert environment is not None
     assert environment.todo == "Declare onnx:2 in environments/onnx/2.yaml."
+    kept = remedy(replace(waiting, waits=("model/fraud:2 (files: edited in Git)",)), "dev")
+    assert kept is not None
+    assert (kept.command, kept.todo.startswith("It is declared, and something keeps it back")) == ("", True)
     paused = remedy(replace(waiting, waits=("paused until 1795000000",)), "dev")
     assert paused is not None
     assert paused.command == "mlops apply --stage dev"

@@ -26,6 +26,7 @@ _BLOCKED: Mapping[str, Remedy] = {
     "protected:": Remedy("If it is meant, set `protect: false` in the endpoint or the stage, in a commit of its own."),
     "an object of this name exists": Remedy("Take the object away by hand, or declare this one under another name."),
     "the live object carries a stamp of format": Remedy("Upgrade the toolkit to the version that the project uses."),
+    "the live object carries the stamp of": Remedy("Take the copy away by hand, or take our stamp off it."),
     "the live object belongs to project": Remedy("Give this one another name, or another compute."),
     "the live object is ours but its ledger": Remedy(
         "Without the ledger, nobody knows what was applied:", "git fetch REMOTE ledger/{stage}:ledger/{stage}"
