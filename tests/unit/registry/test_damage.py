@@ -7,9 +7,9 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.unit.registry.bench import Bench
 
 from mlops.drivers.registry.rebuild import rebuild
 from mlops.drivers.registry.verify import verify
@@ -22,7 +22,7 @@ def summary(error: pytest.ExceptionInfo[TargetError]) -> str:
 
 
 @pytest.fixture
-def models(bench: Any) -> list[Resource]:
+def models(bench: Bench) -> list[Resource]:
     """Fifty registered versions, one edited and one deleted since; closed cleanly."""
     made = [bench.model(f"fraud:{n}", content=b"%d" % n, tags={"n": str(n)}) for n in range(50)]
     driver = bench.put(*made)
@@ -66,7 +66,7 @@ DAMAGE = [truncated_to_nothing, truncated_in_the_middle, truncated_by_a_byte, ov
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_a_damaged_index_is_said_to_be_and_rebuilt_whole(
-    bench: Any, models: list[Resource], damage: Callable[[Path], None]
+    bench: Bench, models: list[Resource], damage: Callable[[Path], None]
 ) -> None:
     before = bench.seen()
     damage(bench.folder / "index.sqlite3")
@@ -91,7 +91,7 @@ def test_a_damaged_index_is_said_to_be_and_rebuilt_whole(
 
 
 @pytest.mark.usefixtures("models")
-def test_a_rebuild_of_a_healthy_registry_changes_nothing(bench: Any) -> None:
+def test_a_rebuild_of_a_healthy_registry_changes_nothing(bench: Bench) -> None:
     before = bench.seen()
     rebuild(bench.driver(), [], "project")
     rebuild(bench.driver(), [], "project")
@@ -99,7 +99,7 @@ def test_a_rebuild_of_a_healthy_registry_changes_nothing(bench: Any) -> None:
     assert verify(bench.driver()).problems == ()
 
 
-def test_without_index_and_journal_git_tells_what_is_registered(bench: Any, models: list[Resource]) -> None:
+def test_without_index_and_journal_git_tells_what_is_registered(bench: Bench, models: list[Resource]) -> None:
     before = bench.seen()
     (bench.folder / "index.sqlite3").unlink()
     (bench.folder / "journal.jsonl").unlink()
@@ -109,14 +109,14 @@ def test_without_index_and_journal_git_tells_what_is_registered(bench: Any, mode
     assert {a: (o.spec, o.stamp) for a, o in seen.items()} == {a: (o.spec, o.stamp) for a, o in before.items()}
 
 
-def test_what_was_never_applied_is_not_registered_by_a_rebuild(bench: Any, models: list[Resource]) -> None:
+def test_what_was_never_applied_is_not_registered_by_a_rebuild(bench: Bench, models: list[Resource]) -> None:
     waiting = bench.model("fraud:60", content=b"not applied")
     (bench.folder / "index.sqlite3").unlink()
     assert rebuild(bench.driver(), [*models, waiting], "project").versions == 49
     assert "model/fraud:60" not in bench.seen()
 
 
-def test_a_damaged_journal_line_is_left_out_and_the_rest_is_read(bench: Any, models: list[Resource]) -> None:
+def test_a_damaged_journal_line_is_left_out_and_the_rest_is_read(bench: Bench, models: list[Resource]) -> None:
     journal = bench.folder / "journal.jsonl"
     content = journal.read_bytes()
     place = content.index(b"model/fraud:3")
@@ -130,7 +130,7 @@ def test_a_damaged_journal_line_is_left_out_and_the_rest_is_read(bench: Any, mod
     assert bench.seen().keys() == before.keys()
 
 
-def test_a_journal_that_was_cut_off_goes_on_with_a_line_of_its_own(bench: Any, models: list[Resource]) -> None:
+def test_a_journal_that_was_cut_off_goes_on_with_a_line_of_its_own(bench: Bench, models: list[Resource]) -> None:
     journal = bench.folder / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-30])
     bench.put(bench.model("fraud:60", content=b"new")).close()
@@ -140,7 +140,7 @@ def test_a_journal_that_was_cut_off_goes_on_with_a_line_of_its_own(bench: Any, m
     assert bench.seen().keys() - {"model/fraud:49"} == before.keys()
 
 
-def test_a_lost_log_is_found_and_made_good(bench: Any) -> None:
+def test_a_lost_log_is_found_and_made_good(bench: Bench) -> None:
     """SQLite cannot know of commits that were in a log which is gone; the journal does."""
     driver = bench.put(bench.model("fraud:1"), bench.model("fraud:2", content=b"2"))
     copy = bench.root.parent / "copy"
@@ -158,7 +158,7 @@ def test_a_lost_log_is_found_and_made_good(bench: Any) -> None:
     assert list(bench.seen()) == ["model/fraud:1", "model/fraud:2"]
 
 
-def test_a_flipped_bit_in_content_is_found_and_content_restored_from_the_repository(bench: Any) -> None:
+def test_a_flipped_bit_in_content_is_found_and_content_restored_from_the_repository(bench: Bench) -> None:
     models = [bench.model("fraud:1"), bench.model("fraud:2", content=b"2")]
     bench.put(*models).close()
     blob = bench.blob(b"2")
@@ -176,7 +176,7 @@ def test_a_flipped_bit_in_content_is_found_and_content_restored_from_the_reposit
     assert blob.read_bytes() == b"2"
 
 
-def test_content_that_git_lacks_too_is_said_to_be_missing(bench: Any) -> None:
+def test_content_that_git_lacks_too_is_said_to_be_missing(bench: Bench) -> None:
     model = bench.model()
     bench.put(model).close()
     bench.blob().unlink()
@@ -185,7 +185,7 @@ def test_content_that_git_lacks_too_is_said_to_be_missing(bench: Any) -> None:
     assert [p.summary for p in verify(bench.driver()).problems] == ["Content is missing"]
 
 
-def test_a_row_that_was_edited_by_hand_is_found(bench: Any) -> None:
+def test_a_row_that_was_edited_by_hand_is_found(bench: Bench) -> None:
     bench.put(bench.model(metrics={"auc": 0.5})).close()
     with sqlite3.connect(bench.folder / "index.sqlite3") as connection:
         connection.execute("UPDATE version SET spec = replace(spec, '0.5', '0.9')")
@@ -195,7 +195,7 @@ def test_a_row_that_was_edited_by_hand_is_found(bench: Any) -> None:
     assert bench.seen()["model/fraud:1"].spec["metrics"] == {"auc": 0.5}
 
 
-def test_a_row_that_is_no_json_is_damage(bench: Any) -> None:
+def test_a_row_that_is_no_json_is_damage(bench: Bench) -> None:
     bench.put(bench.model()).close()
     with sqlite3.connect(bench.folder / "index.sqlite3") as connection:
         connection.execute("UPDATE version SET spec = '{'")
@@ -205,7 +205,7 @@ def test_a_row_that_is_no_json_is_damage(bench: Any) -> None:
     assert "model/fraud:1" in error.value.diagnostics[0].detail
 
 
-def test_a_newer_format_is_neither_read_nor_rebuilt(bench: Any) -> None:
+def test_a_newer_format_is_neither_read_nor_rebuilt(bench: Bench) -> None:
     bench.put(bench.model()).close()
     with sqlite3.connect(bench.folder / "index.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -216,7 +216,7 @@ def test_a_newer_format_is_neither_read_nor_rebuilt(bench: Any) -> None:
         assert summary(error) == "Registry index is of a newer format"
 
 
-def test_nobody_rebuilds_while_somebody_writes(bench: Any) -> None:
+def test_nobody_rebuilds_while_somebody_writes(bench: Bench) -> None:
     driver = bench.put(bench.model())
     with pytest.raises(TargetError) as error:
         rebuild(bench.driver(), [], "project")
@@ -225,7 +225,7 @@ def test_nobody_rebuilds_while_somebody_writes(bench: Any) -> None:
     rebuild(bench.driver(), [], "project")
 
 
-def test_verify_of_a_registry_that_is_not_there_finds_nothing(bench: Any) -> None:
+def test_verify_of_a_registry_that_is_not_there_finds_nothing(bench: Bench) -> None:
     found = verify(bench.driver())
     assert (found.versions, found.blobs, found.problems) == (0, 0, ())
     assert list(bench.root.iterdir()) == []

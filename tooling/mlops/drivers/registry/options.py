@@ -16,5 +16,5 @@ class RegistryOptions(BaseModel):
     path: str = Field(
         ".mlops/registry",
         min_length=1,
-        description="The registry's folder, relative to the repository; absolute to share one between checkouts.",
+        description="The registry's folder, relative to the repository.",
     )
