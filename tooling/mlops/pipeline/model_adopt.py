@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from mlops.errors import Blocked, Diagnostic
 from mlops.pipeline.model_document import render, write_new
 from mlops.pipeline.model_numbers import checked_name, checked_reference
 from mlops.pipeline.model_register import BESIDE_LIMIT
+from mlops.pipeline.model_staging import model_folder, staging
 from mlops.pipeline.registry_access import registry_of
 from mlops.pipeline.registry_versions import show_version
 from mlops.pipeline.workspace import Workspace
@@ -58,8 +57,7 @@ def adopt(workspace: Workspace, reference: str, *, beside_limit: int = BESIDE_LI
     blobs = registry_of(workspace).blobs
     paths = {name: blobs.path(sha256) for name, sha256 in files.items()}
     file = f"models/{found.name}/{found.version}.yaml"
-    folder = workspace.root / "models" / found.name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = model_folder(workspace, found.name)
     inside = _path(found, files, spec)
     beside = inside is not None and sum(path.stat().st_size for path in paths.values()) <= beside_limit
     text = render(DocumentKind.MODEL, _document(spec, inside if beside else None), file)
@@ -107,14 +105,11 @@ def _copy(paths: Mapping[str, Path], target: Path) -> None:
     Raises:
         FileExistsError: The folder is there.
     """
-    staged = target.with_name(f".incoming-{secrets.token_hex(4)}")
-    try:
+    with staging(target.parent) as staged:
         for name, path in paths.items():
             copy_file(path, staged / name)
         target.mkdir()
         staged.replace(target)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _in_the_way(reference: Reference, path: str) -> Blocked:

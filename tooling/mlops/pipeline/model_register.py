@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,13 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from mlops.drivers.registry import copy_file
-from mlops.errors import Diagnostic, InvalidRepository, TargetError
+from mlops.errors import Diagnostic, TargetError
 from mlops.git import GitRepository
 from mlops.pipeline.model_document import render, write_new
 from mlops.pipeline.model_files import Content, find_content
 from mlops.pipeline.model_numbers import checked_name, next_number
 from mlops.pipeline.model_pickles import refuse_pickles
+from mlops.pipeline.model_staging import model_folder, staging
 from mlops.pipeline.registry_access import registry_of
 from mlops.pipeline.workspace import Workspace
 from mlops.resolve import combined_digest
@@ -105,6 +105,7 @@ def register(
     content = find_content(paths)
     refuse_pickles(content, workspace.repository)
     document = _describe(content, said)
+    render(DocumentKind.MODEL, {**document, "path": "unknown", "sha256": "0" * 64}, f"models/{name}")
     if content.size > said.beside_limit:
         return _store(workspace, name, content, document)
     return _lay_beside(workspace, name, content, document)
@@ -157,7 +158,7 @@ def _store(workspace: Workspace, name: str, content: Content, document: Mapping[
     files = {file.name: sha256 for file, sha256 in zip(content.files, digests, strict=True)}
     sha256 = digests[0] if len(digests) == 1 else combined_digest(files)
     whole = {**document, "files": files, "sha256": sha256}
-    folder = _folder(workspace, name)
+    folder = model_folder(workspace, name)
     for number in _numbers(workspace, name):
         file = f"models/{name}/{number}.yaml"
         try:
@@ -170,7 +171,7 @@ def _store(workspace: Workspace, name: str, content: Content, document: Mapping[
 
 def _lay_beside(workspace: Workspace, name: str, content: Content, document: Mapping[str, JSON]) -> Registered:
     """Copy the content into a folder of the version's number beside the YAML."""
-    folder = _folder(workspace, name)
+    folder = model_folder(workspace, name)
     with _copied(folder, content) as (staged, files):
         alone = None if content.folder or len(files) > 1 else next(iter(files))
         sha256 = files[alone] if alone else combined_digest(files)
@@ -204,27 +205,14 @@ def _claim(folder: Path, number: int, staged: Path, text: bytes) -> bool:
 
 @contextmanager
 def _copied(folder: Path, content: Content) -> Iterator[tuple[Path, dict[str, str]]]:
-    """The files in a hidden folder of the same file system, and their digests; what is not claimed is removed."""
-    staged = folder / f".incoming-{secrets.token_hex(4)}"
+    """The files in a hidden folder, and their digests; what is not claimed is removed."""
     try:
-        staged.mkdir()
-        yield staged, {file.name: copy_file(file.path, staged / file.name) for file in content.files}
+        with staging(folder) as staged:
+            yield staged, {file.name: copy_file(file.path, staged / file.name) for file in content.files}
     except OSError as error:
         detail = f"{error.filename or folder}: {error.strerror}."
         todo = "Mend it and register again."
         raise TargetError(Diagnostic("Model file cannot be copied", detail, todo=todo)) from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-
-
-def _folder(workspace: Workspace, name: str) -> Path:
-    folder = workspace.root / "models" / name
-    for part in (folder.parent, folder):
-        if part.is_symlink():
-            todo = "Put the folder itself in its place."
-            raise InvalidRepository(Diagnostic("Symbolic link", f"{part} leads elsewhere.", todo=todo))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _numbers(workspace: Workspace, name: str) -> Iterator[int]:

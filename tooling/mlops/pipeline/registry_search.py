@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from mlops.pipeline.registry_versions import Version
 from mlops.resource import JSON
 
-
 _TEXTS = ("type", "description", "tags", "properties", "flavors", "trained_by", "image", "python", "requirements")
 
 
