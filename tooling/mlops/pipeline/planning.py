@@ -94,9 +94,9 @@ def _narrowed(shared: Section, stage: Section | None, only: frozenset[Address]) 
     return [keep_needed(narrow(shared, only | needed), others), keep_needed(part, others)]
 
 
-def _check_selection(only: frozenset[Address], sections: Iterable[Section]) -> None:
+def _check_selection(named: frozenset[Address], sections: Iterable[Section]) -> None:
     known = {c.address for s in sections for c in s.changes}
-    unknown = sorted(only - known)
+    unknown = sorted(named - known)
     if unknown:
         names = [str(a) for a in sorted(known)]
         raise NotFound(
@@ -134,11 +134,18 @@ def plan_views(
         stage = _section(workspace, stage_view, declared.resources, selection, present=_present(shared))
         shared = keep_needed(shared, stuck(stage.changes))
     sections = [shared] if stage is None else [shared, stage]
+    _check_selection(selection.only | selection.retry, sections)
     if selection.only:
-        _check_selection(selection.only, sections)
         sections = _narrowed(shared, stage, selection.only)
-    name = stage.stage if stage is not None else SHARED
-    return Plan(workspace.project, name, tuple(sections), digests_of(sections), _revision(workspace))
+    return Plan(
+        workspace.project,
+        stage.stage if stage is not None else SHARED,
+        tuple(sections),
+        digests_of(sections),
+        _revision(workspace),
+        tuple(sorted(selection.only)),
+        tuple(sorted(selection.retry)),
+    )
 
 
 def _revision(workspace: Workspace) -> dict[str, JSON]:

@@ -157,6 +157,8 @@ class Plan:
         sections: `shared` first where it is part of the plan, then the stage.
         digests: The three digests.
         revision: Commit, branch and whether the tree is dirty, for people; never compared by name.
+        only: What it was narrowed to; empty: everything.
+        retry: Objects whose bad goal it allows again.
     """
 
     project: str
@@ -164,6 +166,8 @@ class Plan:
     sections: tuple[Section, ...]
     digests: Digests
     revision: Mapping[str, JSON] = field(default_factory=dict)
+    only: tuple[Address, ...] = ()
+    retry: tuple[Address, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -30,7 +30,14 @@ def moved(reviewed: Plan, now: Plan) -> tuple[Diagnostic, ...]:
         detail = (
             f"It was made for project {reviewed.project}, stage {reviewed.stage}; this is {now.project}, {now.stage}."
         )
-        return (Diagnostic("The plan is for another stage", detail),)
+        return (
+            Diagnostic(
+                "The plan is for another stage",
+                detail,
+                todo="Apply it in its own project, and name its stage or none.",
+                command=f"mlops apply --stage {reviewed.stage} FILE",
+            ),
+        )
     if reviewed.digests.effect == now.digests.effect and reviewed.digests.basis == now.digests.basis:
         return ()
     before = {(s.stage, c.address): c for s in reviewed.sections for c in s.changes}

@@ -185,6 +185,10 @@ class PlanDocument(_Document):
     """The project's id."""
     stage: str
     """The stage."""
+    only: list[AddressText] = []
+    """What the plan was narrowed to; empty: everything."""
+    retry: list[AddressText] = []
+    """Objects whose bad goal it allows again."""
     revision: dict[str, JsonValue] = {}
     """Commit, branch, dirty: for people."""
     digests: DigestsDocument

@@ -103,10 +103,12 @@ def change_to_json(change: Change) -> dict[str, JSON]:
 
 def plan_to_json(plan: Plan) -> dict[str, JSON]:
     """The whole plan as JSON, as `schemas/plan.schema.json` describes it."""
+    selections = {"only": plan.only, "retry": plan.retry}
     return {
         "format": PLAN_FORMAT,
         "project": plan.project,
         "stage": plan.stage,
+        **{name: [str(a) for a in addresses] for name, addresses in selections.items() if addresses},
         "revision": dict(plan.revision),
         "digests": {"goal": plan.digests.goal, "effect": plan.digests.effect, "basis": plan.digests.basis},
         "sections": [
@@ -168,7 +170,9 @@ def _change(document: ChangeDocument) -> Change:
 def _plan(document: PlanDocument) -> Plan:
     sections = tuple(Section(s.stage, tuple(_change(c) for c in s.changes), s.live) for s in document.sections)
     digests = Digests(document.digests.goal, document.digests.effect, document.digests.basis)
-    return Plan(document.project, document.stage, sections, digests, document.revision)
+    only = tuple(Address.parse(a) for a in document.only)
+    retry = tuple(Address.parse(a) for a in document.retry)
+    return Plan(document.project, document.stage, sections, digests, document.revision, only, retry)
 
 
 def _parse(data: bytes, name: str) -> object:

@@ -85,6 +85,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     ledger or a live object has moved, the plan is stale (exit code 4). Ctrl-C stops cleanly; a second one stops at
     once.
     """
+    if file is not None and (only or retry):
+        raise click.UsageError("A plan file says itself what it is narrowed to: leave --only and --retry out.")
     streams = terminal()
     reviewed = _read(file) if file is not None else None
     agreed = yes or reviewed is not None or effect is not None
@@ -97,6 +99,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     from mlops.pipeline.planning import Selection
 
     selection = Selection(frozenset(only), frozenset(retry))
+    if reviewed is not None:
+        selection = Selection(frozenset(reviewed.only), frozenset(reviewed.retry))
     request = ApplyRequest(selection, reviewed, effect, allow_deletes, reason, parallel, lock_timeout)
     with conducting(streams, agreed=agreed, question=f"Apply this to {chosen}?") as conduct:
         applied = apply(workspace, chosen, request, conduct)

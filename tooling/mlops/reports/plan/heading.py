@@ -28,8 +28,10 @@ def summary_line(plan: Plan) -> str:
 
 
 def revision_text(plan: Plan) -> str:
-    """What was checked out: branch, commit, and whether there were changes."""
+    """What was checked out: branch, commit, and whether there were changes; and what the plan was narrowed to."""
     commit, branch = plan.revision.get("commit"), plan.revision.get("branch")
     parts = [str(branch) if branch else "", short(str(commit)) if commit else "no commit yet"]
     dirty = ", with uncommitted changes" if plan.revision.get("dirty") else ""
-    return plain(" ".join(filter(None, parts))) + dirty
+    only = f"; only {', '.join(map(str, plan.only))}" if plan.only else ""
+    retry = f"; tries {', '.join(map(str, plan.retry))} again" if plan.retry else ""
+    return plain(" ".join(filter(None, parts)) + dirty + only + retry)
