@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlops.conda import read_conda
 from mlops.errors import Diagnostic, InvalidRepository, Location
-from mlops.loader.packages import listing
+from mlops.loader.listing import listing
 from mlops.loader.text import TextProblem, decode, read_bounded
 from mlops.loader.yaml import parse
 from mlops.lockfile import LockInput, lock_is_current, read_requirements, server_requirements

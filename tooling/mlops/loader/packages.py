@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlops.loader.cache import Cache
-from mlops.resolve.paths import folder_of, within
+from mlops.loader.listing import listing
 from mlops.resolve.repository import Content, DirectoryContent, Document, FileContent, Packages, Unusable
 from mlops.resolve.versions import content_at, unusable
 from mlops.resource import JSON, digest
@@ -49,12 +49,6 @@ def _cache_key(document: Document, content: Mapping[str, Content], lock: str | N
             return None
         parts.append(found.sha256 if isinstance(found, FileContent) else None)
     return f"packages:{digest(parts)}"
-
-
-def listing(document: Document) -> str | None:
-    """Path of the file that lists the packages, relative to the repository."""
-    named = document.data.get("requirements", document.data.get("conda_file"))
-    return within(folder_of(document.file), named) if isinstance(named, str) else None
 
 
 def _listing_problem(document: Document, content: Mapping[str, Content]) -> Problem | None:
