@@ -70,8 +70,8 @@ def run_uv(
     variables: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
     text: str | None = None,
-) -> str:
-    """Run uv and return what it wrote to standard error, which is where it tells what it did.
+) -> None:
+    """Run uv; it says nothing but what is wrong.
 
     Args:
         arguments: The command and its options; paths must be absolute.
@@ -86,7 +86,7 @@ def run_uv(
     with tempfile.TemporaryDirectory(prefix="mlops-uv-") as empty:
         try:
             ran = subprocess.run(
-                [find_uv(), "--no-progress", "--color", "never", *arguments],
+                [find_uv(), "--quiet", "--no-progress", "--color", "never", *arguments],
                 cwd=empty,
                 env=_environment(variables or {}),
                 input=text if text is not None else "",
@@ -100,7 +100,6 @@ def run_uv(
             raise TargetError(Diagnostic("uv cannot be started", f"{what}: {error}.")) from error
     if ran.returncode:
         raise TargetError(_failure(what, ran))
-    return ran.stderr
 
 
 def python_for(version: str | None) -> str:

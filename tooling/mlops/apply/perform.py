@@ -65,6 +65,11 @@ class _Return(Exception):
         self.bad = bad
 
 
+def _one_line(error: Exception) -> str:
+    """What an error says, as a reason: tools that a driver calls say it in many lines."""
+    return " ".join(str(error).split())
+
+
 def _serves(spec: Spec, resource: Resource) -> Callable[[Observed], bool]:
     """What must be live for a put to have arrived: for an endpoint, exactly its deployments and traffic."""
     if resource.address.kind is not Kind.ENDPOINT:
@@ -163,7 +168,7 @@ def _step(site: Site, change: Change, index: int, goal: str) -> tuple[Result, fl
     except MlopsError as error:
         if index == 0:
             raise
-        raise _Return(str(error), observed, bad=False) from error
+        raise _Return(_one_line(error), observed, bad=False) from error
     health = observed.health if observed is not None else None
     return Result(change.address, site.stage, change.action, Outcome.DONE, "", goal, outputs, health), until
 
@@ -270,10 +275,10 @@ def perform(site: Site, change: Change) -> Result:
     try:
         return _perform(site, change)
     except Interrupted as error:
-        return replace(failed, outcome=Outcome.CANCELLED, reason=str(error))
+        return replace(failed, outcome=Outcome.CANCELLED, reason=_one_line(error))
     except Locked:
         raise
     except MlopsError as error:
-        return replace(failed, reason=str(error))
+        return replace(failed, reason=_one_line(error))
     except Exception as error:  # noqa: BLE001 - a bug in one change must not strand the rest; it is shown with its traceback
         return replace(failed, reason=f"{type(error).__name__}: {error}", error=error)

@@ -206,7 +206,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-_UNWRITABLE = ("Permission denied", "Read-only file system", "insufficient permission", "No space left", "Disk quota")
+_UNWRITABLE = (
+    *("Permission denied", "Read-only file system", "insufficient permission", "No space left", "Disk quota"),
+    *("File too large", "couldn't write", "unable to write"),
+)
 
 
 def failed(arguments: Sequence[str], answer: Answer, directory: Path) -> MlopsError:

@@ -250,11 +250,11 @@ def _disk_failures(address: Address) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
+        where = f" {error.filename}:" if error.filename else ""
         raise TargetError(
             Diagnostic(
                 "Cannot write",
-                f"{address}:{where}: {error.strerror or error}.",
+                f"{address}:{where} {error.strerror or error}.",
                 todo="Make room or mend the permissions, and apply again; nothing that served was touched.",
             )
         ) from error
