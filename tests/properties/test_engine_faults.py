@@ -220,3 +220,33 @@ def test_old_versions_keep_serving_where_new_ones_are_sick(pair: tuple[Estate, E
     final = world.apply(after.resources(), retry=returned)
     assert set(outcomes(final).values()) <= {"done"}
     assert_settled(world, after)
+
+
+@given(edited_estates(complete=True), st.sets(st.sampled_from(("1", "2", "3")), min_size=1, max_size=2), st.data())
+def test_a_killed_run_that_met_a_sick_version_leaves_the_old_one_serving(
+    pair: tuple[Estate, Estate], sick: set[str], data: st.DataObject
+) -> None:
+    """Killed on the way forth or back, once or twice: the next run that is let end finds the way back."""
+    world = World()
+    before, after = pair
+    world.apply(before.resources())
+    served = {a: o.spec for a, o in world.live().items() if a.kind is Kind.ENDPOINT}
+    world.west.judge = world.targets["east"].judge = judge_new(served, sick)
+    for at in data.draw(st.lists(st.integers(0, 90), min_size=1, max_size=2)):
+        plan = world.plan(after.resources())
+        Fate(world, at)
+        with contextlib.suppress(Killed):
+            world.execute(plan)
+        spare(world)
+    world.apply(after.resources())
+    world.apply(after.resources())
+    for address, denied in world.state.denied.items():
+        if address in served and address in world.live():
+            assert world.live()[address].spec == served[address]
+            assert address not in world.state.rollouts
+            assert world.state.good[address] not in denied
+    third = world.apply(after.resources())
+    assert "returned" not in outcomes(third).values()
+    world.west.judge = world.targets["east"].judge = None
+    world.apply(after.resources(), retry=set(world.state.denied))
+    assert_settled(world, after)

@@ -366,3 +366,19 @@ def test_only_deletes_and_replaces_count_as_destructive() -> None:
     changes = tuple(replace(change, action=action) for action in Action)
     summary = Section(STAGE, changes).summary
     assert (summary.effective, summary.destructive) == (4, 2)
+
+
+def test_what_needs_a_stuck_object_of_its_own_section_waits_with_it_and_so_on() -> None:
+    """An image waits for its model, an endpoint for its image; what is as declared stays."""
+    world = World()
+    base = Resource(Address(Kind.MODEL, "m:1"), WEST, {}, waits=("blob",))
+    image = Resource(Address(Kind.IMAGE, "i:1"), WEST, {}, frozenset({base.address}))
+    served = Resource(FRAUD, WEST, {"deployments": {}}, frozenset({image.address}))
+    other = Resource(Address(Kind.ENDPOINT, "other@west"), WEST, {"deployments": {}})
+    changes = section_of(world, [served, image, base, other]).changes
+    assert {str(c.address): (c.action, c.waits) for c in changes} == {
+        "model/m:1": (Action.WAIT, ("blob",)),
+        "image/i:1": (Action.WAIT, ("model/m:1",)),
+        str(FRAUD): (Action.WAIT, ("image/i:1",)),
+        "endpoint/other@west": (Action.CREATE, ()),
+    }

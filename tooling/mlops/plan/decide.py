@@ -150,10 +150,7 @@ def _stopped(change: Change, live: Observed | None, wanted: Wanted, *, settled: 
 
 def _last_good(change: Change, resource: Resource, live: Observed | None, wanted: Wanted, denied: str) -> Change:
     """A goal that was found bad is not tried again: what was good before it is kept, or put back."""
-    under_way = wanted.baseline.rollouts.get(resource.address)
     good = wanted.baseline.good.get(resource.address)
-    if under_way is not None and under_way.goal == resource.goal:
-        good = under_way.base
     spec = wanted.baseline.spec(good) if good is not None and good != resource.goal else None
     blocked = replace(change, action=Action.BLOCKED, reason=denied)
     if spec is None:
