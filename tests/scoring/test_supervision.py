@@ -63,6 +63,19 @@ def test_a_worker_killed_while_idle_costs_no_request(supervised: Supervised, cod
         await_truth(lambda: supervised.report("blue-1").items() >= replaced.items(), "it is replaced")  # noqa: B023 - asked at once
 
 
+def test_a_restart_does_not_disturb_the_weights(supervised: Supervised, code: Path) -> None:
+    deployments = {name: make_deployment(code) for name in ("blue-1", "green-1")}
+    supervised.start(supervised.document(deployments, {"blue-1": 50, "green-1": 50}))
+    supervised.await_settled()
+    first = supervised.score().headers["azureml-model-deployment"]
+    for pid in supervised.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+    restarted = {"state": "Healthy", "restarts": 1}
+    for name in deployments:
+        await_truth(lambda: supervised.report(name).items() >= restarted.items(), "it is back")  # noqa: B023 - asked at once
+    assert {first, supervised.score().headers["azureml-model-deployment"]} == set(deployments)
+
+
 def test_a_read_is_tried_again_on_another_worker(supervised: Supervised, tmp_path: Path) -> None:
     """GET is safe to repeat, also when the worker died with it; the first worker that gets it dies."""
     source = f"""

@@ -90,7 +90,7 @@ class ProxyExchange:
             seconds = self._backend.settings.request_timeout_ms / 1000
             self._timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
         self._upstream = upstream
-        self._connection = upstream.send(self._request, self)
+        upstream.send(self._request, self)
 
     def overdue(self) -> None:
         """The queue's time has passed."""
@@ -111,6 +111,10 @@ class ProxyExchange:
     def wanted(self) -> bool:
         """Whether the client still waits."""
         return not self._done
+
+    def sent(self, connection: UpstreamConnection) -> None:
+        """A worker has the request."""
+        self._connection = connection
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The answer, complete."""

@@ -169,9 +169,7 @@ class WorkerProcess:
 
 def _environment(deployment: Deployment) -> dict[str, str]:
     inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+        name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
     return {**inherited, "PYTHONUNBUFFERED": "1", **deployment.environment_variables}
 

@@ -42,21 +42,16 @@ class Upstream:
         """Whether every place is held by a request that has exceeded its time."""
         return self.overdue >= self._concurrency
 
-    def send(self, request: Request, reply: Reply) -> UpstreamConnection | None:
-        """Hand over a request; `reply` hears the rest.
-
-        Returns:
-            The connection, or None while one is being opened.
-        """
+    def send(self, request: Request, reply: Reply) -> None:
+        """Hand over a request; `reply` hears the rest."""
         self.in_flight += 1
         while self._idle:
             connection = self._idle.pop()
             if connection.send(request, reply):
-                return connection
+                return
         task = asyncio.get_running_loop().create_task(self._open_and_send(request, reply))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-        return None
 
     async def _open_and_send(self, request: Request, reply: Reply) -> None:
         loop = asyncio.get_running_loop()

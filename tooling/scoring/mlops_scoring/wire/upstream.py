@@ -35,6 +35,9 @@ class Reply(Protocol):
     def wanted(self) -> bool:
         """Whether anybody still waits for the answer."""
 
+    def sent(self, connection: UpstreamConnection) -> None:
+        """The request is on its way, on this connection."""
+
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The answer, complete."""
 
@@ -219,6 +222,7 @@ class UpstreamConnection(asyncio.Protocol):
         if transport.is_closing():
             return False
         self._reply = reply
+        reply.sent(self)
         return True
 
     def pause(self) -> None:
