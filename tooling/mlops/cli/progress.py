@@ -22,7 +22,8 @@ _ENDED = frozenset({"done", "failed", "returned", "skipped", "waiting", "blocked
 
 
 def _text(event: Progress) -> str:
-    said = f": {plain(event.text)}" if event.text and event.text != event.phase else ""
+    first = event.text.strip().partition("\n")[0]
+    said = f": {plain(first)}" if first and event.text != event.phase else ""
     return f"{plain(str(event.address))} {plain(event.phase)}{said}"
 
 

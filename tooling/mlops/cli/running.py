@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         terminal.error(error.diagnostics, code)
     except (KeyboardInterrupt, click.Abort):
         code = Exit.INTERRUPTED
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end is near, and one more key must not change how it is told
         terminal.error([Diagnostic("Interrupted")], code)
     except Exception:  # noqa: BLE001 - the last resort: a bug keeps its traceback and gets an exit code of ours
         traceback.print_exc(file=sys.stderr)

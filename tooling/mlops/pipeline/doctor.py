@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import MlopsError
-from mlops.pipeline.planning import open_scopes
+from mlops.pipeline.history import ledger_of
+from mlops.pipeline.validate import validate
 from mlops.pipeline.workspace import PRIVATE, Workspace, find_root, open_workspace
 from mlops.reports.findings import Finding, Verdict
 from mlops.reports.values import plural, size_text
@@ -140,8 +141,7 @@ def _check_records(site: _Site) -> Iterator[Finding]:
         return
     for stage in (SHARED, *workspace.stages):
         try:
-            scopes = open_scopes(workspace, stage)
-            ledger = (scopes.stage or scopes.shared).ledger
+            ledger = ledger_of(workspace, stage)
             problems = ledger.verify()
         except MlopsError as error:
             yield from _failed("records", error)
@@ -219,9 +219,15 @@ _CHECKS: tuple[Check, ...] = (
 
 def _open(root: Path) -> tuple[Workspace | None, tuple[Finding, ...]]:
     try:
+        found = validate(root)
         workspace = open_workspace(root)
     except MlopsError as error:
         return None, tuple(_failed("files", error))
+    if found.problems:
+        first = found.problems[0]
+        where = f"{first.where}: " if first.where is not None else ""
+        detail = f"{plural(len(found.problems), 'problem')}; the first is {where}{first.summary}"
+        return workspace, (Finding("files", Verdict.BAD, detail, "See all of them:", "mlops validate"),)
     return workspace, (_ok("files", f"project {workspace.project} with {plural(len(workspace.stages), 'stage')}"),)
 
 
