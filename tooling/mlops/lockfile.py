@@ -37,6 +37,7 @@ _REQUIREMENT = re.compile(
 _SPECIFIER = re.compile(r"(?:~=|===?|!=|<=?|>=?)\s*[A-Za-z0-9.*+!_-]+")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _EXTRA_MARKER = re.compile(r"""\s*(?:\band\b\s*)?\bextra\s*==\s*["'](?P<extra>[^"']+)["']\s*$""")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _PYTHON = re.compile(r"3\.\d{1,2}")
 
 
@@ -154,6 +155,19 @@ def recorded_input(lock: str) -> str | None:
 def lock_is_current(lock: str, source: LockInput) -> bool:
     """Whether a lock was made from exactly this input."""
     return recorded_input(lock) == source.sha256
+
+
+def stray_line(lock: str) -> tuple[int, str] | None:
+    """The first line of a lock that no lock has, with its number: an option, or a package without hashes.
+
+    An index or a package that somebody slipped in would be installed like any other.
+    """
+    for number, line in _logical_lines(lock):
+        requirement, *hashes = line.split("--hash=")
+        known = normalise_requirement(requirement) is not None
+        if not known or not hashes or not all(_HASH.fullmatch(found.strip()) for found in hashes):
+            return number, line
+    return None
 
 
 def check_python(version: str) -> bool:

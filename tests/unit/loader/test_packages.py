@@ -15,10 +15,39 @@ from mlops.resolve import survey
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 
 YAML, LOCK = "environments/onnx/1.yaml", "environments/onnx/1.lock"
+HASH = f"--hash=sha256:{'0' * 64}"
+LOCKED = f"numpy==2.0 \\\n    {HASH} \\\n    {HASH}\n"
 
 
 def lock(*requirements: str, python: str | None = None, platforms: tuple[str, ...] = ()) -> str:
-    return lock_header("onnx:1", LockInput(requirements, python, platforms, server_requirements())) + "numpy==2.0\n"
+    return lock_header("onnx:1", LockInput(requirements, python, platforms, server_requirements())) + LOCKED
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "--index-url https://packages.example\n",
+        "-r other.txt\n",
+        "evil==1.0\n",
+        f"evil {HASH}x\n",
+        "evil==1.0 --hash=md5:00\n",
+        f"./evil.whl {HASH}\n",
+    ],
+)
+def test_a_lock_that_was_edited_is_refused(write: Write, edit: str) -> None:
+    repository = load(write({YAML: "requirements: [numpy]\n", LOCK: lock("numpy") + edit}))
+    (problem,) = repository.packages["onnx:1"].problems
+    assert problem.summary == "Lock was edited"
+    assert problem.detail.startswith(f"{LOCK}:7: ")
+    assert problem.command == "mlops environment lock onnx:1"
+
+
+@pytest.mark.parametrize(
+    "line", [f"a @ https://packages.example/a.whl {HASH}", f"a[b]==1.0 ; python_version < '3.12' {HASH}", "# a comment"]
+)
+def test_every_line_that_uv_writes_belongs_to_a_lock(write: Write, line: str) -> None:
+    repository = load(write({YAML: "requirements: [numpy]\n", LOCK: f"{lock('numpy')}{line}\n"}))
+    assert repository.packages["onnx:1"].problems == ()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from mlops.apply.result import Outcome, Result
 from mlops.errors import Exit
@@ -36,6 +37,14 @@ def test_what_went_wrong_comes_first_with_its_log() -> None:
         "\n"
         "1 done, 1 failed.\n"
     )
+
+
+def test_a_reason_of_several_lines_keeps_them() -> None:
+    result = replace(BAD, reason="uv failed: it said\n  no solution \x1b[2J", health=None)
+    assert render_results((result,)).splitlines()[:2] == [
+        "failed    update endpoint/bad@near: uv failed: it said",
+        "            no solution \\x1b[2J",
+    ]
 
 
 def test_nothing_to_do_is_said() -> None:

@@ -261,6 +261,12 @@ def test_a_limit_below_its_request() -> None:
     assert problem.path == ("deployments", "blue", "resources", "limits", "cpu")
 
 
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "./a", "a//b", "a/."])
+def test_a_file_of_a_model_lies_below_its_folder(name: str) -> None:
+    problem = the_problem(DocumentKind.MODEL, {"sha256": SHA, "files": {name: SHA}})
+    assert (problem.path, problem.summary) == (("files", name), "Invalid name")
+
+
 @pytest.mark.parametrize(
     ("fields", "path", "summary", "words"),
     [
@@ -323,6 +329,13 @@ def test_fields_of_an_environment(data: JSON, path: DocumentPath, summary: str) 
         ({"computes": {"local": {}}}, ("computes", "local"), "Missing key"),
         ({"registry": {"type": "mlflow"}}, ("registry", "type"), "Not supported yet"),
         ({"registry": {"type": "embedded", "path": "a/../../b"}}, ("registry", "path"), "Path leaves the repository"),
+        ({"registry": {"type": "embedded", "path": "models"}}, ("registry", "path"), "Registry in the wrong place"),
+        ({"registry": {"type": "embedded", "path": ".mlops"}}, ("registry", "path"), "Registry in the wrong place"),
+        (
+            {"registry": {"type": "embedded", "path": ".mlops/../x"}},
+            ("registry", "path"),
+            "Registry in the wrong place",
+        ),
         ({"ledger": {"remote": "--upload-pack=x"}}, ("ledger", "remote"), "Invalid value"),
         (
             {"models": {"formats": {"joblib": {"classes": ["os"]}}}},
@@ -336,6 +349,12 @@ def test_fields_of_an_environment(data: JSON, path: DocumentPath, summary: str) 
 def test_fields_of_a_project(fields: dict[str, Any], path: DocumentPath, summary: str) -> None:
     problem = the_problem(DocumentKind.PROJECT, {**PROJECT, **fields})
     assert (problem.path, problem.summary) == (path, summary)
+
+
+def test_a_value_that_goes_on_and_on_is_cut_short() -> None:
+    problem = the_problem(DocumentKind.PROJECT, {**PROJECT, "project": "x" * 100_000})
+    assert len(problem.detail) < 400
+    assert "write 3 to 24" in problem.detail.lower() + problem.todo.lower()
 
 
 def test_another_toolkit_is_the_only_thing_that_is_said() -> None:

@@ -11,7 +11,7 @@ from mlops.errors import Diagnostic, InvalidRepository, Location
 from mlops.loader.listing import listing
 from mlops.loader.text import TextProblem, decode, read_bounded
 from mlops.loader.yaml import parse
-from mlops.lockfile import LockInput, lock_is_current, read_requirements, server_requirements
+from mlops.lockfile import LockInput, lock_is_current, read_requirements, server_requirements, stray_line
 from mlops.resolve.repository import Data, Document, Packages
 from mlops.resource import JSON
 from mlops.schemas.problems import Problem
@@ -124,6 +124,15 @@ def _text(root: Path, document: Document) -> str:
     return text
 
 
+def _edited(lock: str, text: str, command: str) -> Problem | None:
+    stray = stray_line(text)
+    if stray is None:
+        return None
+    number, line = stray
+    detail = f'{lock}:{number}: "{line[:80]}" is no package with its hashes.'
+    return Problem((), "Lock was edited", detail, "Take the edit back, or make the lock again:", command)
+
+
 def _lock_problem(root: Path, key: str, declared: _Declared, document: Document, lock: str | None) -> Problem | None:
     command = f"mlops environment lock {key}"
     if lock is None:
@@ -136,7 +145,7 @@ def _lock_problem(root: Path, key: str, declared: _Declared, document: Document,
     if isinstance(text, TextProblem):
         return Problem((), text.summary, f"{lock}: {text.detail}", text.todo, text.command or command)
     if lock_is_current(text, _lock_input(declared, document.data)):
-        return None
+        return _edited(lock, text, command)
     detail = f"{lock} was made from other requirements, Python or platforms than {document.file} declares."
     todo = "Put back what was locked, or, if this version was never used, make the lock again:"
     return Problem((), "Lock is out of date", detail, todo, command)

@@ -94,7 +94,8 @@ def _check_ancestry(workspace: Workspace, stage: StageScope, commit: str) -> Non
                 "An older revision than the one applied last",
                 f"Stage {stage.stage} was last applied from {last.commit[:12]}, which {commit[:12]} does not contain: "
                 "applying it would roll the stage back unseen.",
-                todo="Apply the branch's newest commit; to go back on purpose, revert in Git.",
+                todo="Apply the branch's newest commit; to go back on purpose, revert in Git. Where the branch was "
+                f"rewritten on purpose, join what it was: git merge -s ours {last.commit[:12]}",
                 command="git pull",
             )
         )

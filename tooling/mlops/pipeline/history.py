@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeAlias, assert_never
 
 from mlops import drivers
-from mlops.errors import Diagnostic, NotFound
+from mlops.errors import Diagnostic, NotFound, did_you_mean
 from mlops.git import Revision
 from mlops.ledger import Ledger, Moment, Outcome, Record, State
 from mlops.ledger.clock import from_text
@@ -180,6 +180,7 @@ def history(
         steps: Also the beginning of runs and the steps of rollouts.
 
     Raises:
+        NotFound: No record is about this object.
         MlopsError: The ledger cannot be read.
     """
     ledger = ledger_of(workspace, stage)
@@ -190,8 +191,17 @@ def history(
         return steps or record.event not in _MINOR or (record.event is Event.STARTED and record.run == open_run)
 
     records = list(islice(filter(wanted, ledger.records(address=address)), limit))
+    if address is not None and not records:
+        raise _never_seen(ledger.state(), address)
     known = ledger.specs({r.goal for record in records for r in record.results if r.goal})
     return tuple(entry_of(record, known.get) for record in records)
+
+
+def _never_seen(state: State, address: Address) -> NotFound:
+    known = sorted({str(a) for a in (*state.applied, *state.good, *state.denied)})
+    detail = f"The ledger of stage {state.stage} has no record of {address}. {did_you_mean(str(address), known)}"
+    command = f"mlops history --stage {state.stage}"
+    return NotFound(Diagnostic("Nothing is known of it", detail.rstrip(), todo="See what it knows:", command=command))
 
 
 def _rollout(state: State, address: Address, ledger: Ledger) -> str:

@@ -9,6 +9,7 @@ from mlops.apply.result import Outcome, Result
 from mlops.errors import Exit
 from mlops.reports.document import document
 from mlops.reports.escape import code, markdown, plain
+from mlops.reports.escape import lines as told
 from mlops.reports.palette import PLAIN, Palette, Tone
 from mlops.resource import JSON
 
@@ -61,9 +62,10 @@ def render_results(results: Sequence[Result], palette: Palette = PLAIN) -> str:
     """One line a change, the last lines of the log where it is not healthy, a summary last."""
     lines: list[str] = []
     for result in in_order(results):
-        said = plain(_said(result))
+        said, *more = told(_said(result))
         outcome = palette.paint(tone(result.outcome), result.outcome.value.ljust(9))
         lines.append(f"{outcome} {result.action.value} {plain(str(result.address))}{f': {said}' if said else ''}")
+        lines += [f"          {line}" for line in more]
         log = result.health.log if result.health is not None and result.outcome is not Outcome.DONE else ()
         lines += [f"          | {plain(line)}" for line in log]
     return "\n".join([*lines, *([""] if lines else []), f"{summary(results).capitalize()}."]) + "\n"

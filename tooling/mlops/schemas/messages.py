@@ -25,6 +25,7 @@ _EXPECTED = {
     "model_type": "a mapping",
 }
 _SHOWN = 60
+_LONGEST = 360
 _ADVICE = ("write ", "put ", "separate ", "declare ", "remove ")
 
 
@@ -64,12 +65,18 @@ def problem_of(model: type[BaseModel], data: JSON, path: DocumentPath, errors: S
 def _refused_value(path: DocumentPath, error: Mapping[str, Any]) -> Problem:
     """What a validator of ours said: a sentence, and after a colon what to write instead."""
     at_key = error["loc"][-1:] == ("[key]",)
-    detail, colon, todo = str(error["ctx"]["error"]).partition(": ")
+    said = _short(str(error["ctx"]["error"]))
+    detail, colon, todo = said.partition(": ")
     if not colon or not todo.startswith(_ADVICE):
-        detail, todo = str(error["ctx"]["error"]), ""
+        detail, todo = said, ""
     todo = f"{todo[:1].upper()}{todo[1:]}"
     summary = "Invalid name" if at_key else "Empty value" if error["input"] is None else "Invalid value"
     return Problem(path, summary, f"{detail}." if colon and todo else detail, todo, at_key=at_key)
+
+
+def _short(said: str) -> str:
+    """A sentence about a value that goes on and on, without the middle of the value."""
+    return said if len(said) <= _LONGEST else f"{said[:_SHOWN]}…{said[-_LONGEST // 2 :]}"
 
 
 def _missing(path: DocumentPath, place: _Place) -> Problem:

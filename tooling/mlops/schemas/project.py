@@ -16,7 +16,7 @@ class Registry(Document):
 
     type: Literal["embedded"] = Field(description="The kind of registry; embedded is SQLite and files on this machine.")
     path: Maybe[RelativePath] = Field(
-        default=None, description="Folder of the embedded registry, within the repository; .mlops/registry if unset."
+        default=None, description="Folder of the embedded registry, below .mlops; .mlops/registry if unset."
     )
 
 

@@ -14,6 +14,9 @@ from mlops.schemas.kinds import DocumentKind
 from mlops.schemas.problems import Problem
 from mlops.schemas.quantities import parse_cpu, parse_memory
 
+_PRIVATE = ".mlops"
+"""The folder that Git never tracks; a repository that does is refused."""
+
 OTHER_TOOLKIT = "Another version of the toolkit is required"
 """The summary of the one problem beside which no other counts."""
 
@@ -57,10 +60,7 @@ def required_version_problem(text: JSON) -> Problem | None:
 
 
 def _project(data: Mapping[str, Any]) -> Iterator[Problem]:
-    path = data.get("registry", {}).get("path")
-    if path is not None and normpath(path).split("/")[0] in ("..", "."):
-        todo = "Write a folder within the repository, such as .mlops/registry."
-        yield Problem(("registry", "path"), "Path leaves the repository", f'"{path}" does.', todo)
+    yield from _registry(data)
     for section in ("stages", "computes"):
         seen: dict[str, str] = {}
         for name in data.get(section, {}):
@@ -69,7 +69,23 @@ def _project(data: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem((section, name), "Names differ only in case", detail, "Rename one of them.", at_key=True)
 
 
+def _registry(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """A registry is believed, so it lies where Git tracks nothing: a pull request could bring one."""
+    path = data.get("registry", {}).get("path")
+    if path is None or normpath(path).startswith(f"{_PRIVATE}/"):
+        return
+    leaves = normpath(path).split("/")[0] == ".."
+    detail = f'"{path}" does.' if leaves else f'"{path}" is not below {_PRIVATE}, and what Git brings is not trusted.'
+    todo = f"Write a folder such as {_PRIVATE}/registry, or remove the key."
+    summary = "Path leaves the repository" if leaves else "Registry in the wrong place"
+    yield Problem(("registry", "path"), summary, detail, todo)
+
+
 def _model(data: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in data.get("files", {}):
+        if normpath(name) != name or name.startswith("../"):
+            todo = "Write it as it lies below the model's folder, without . and .. in it."
+            yield Problem(("files", name), "Invalid name", f'"{name}" is no plain name of a file.', todo, at_key=True)
     if "path" in data and ("uri" in data or "files" in data):
         other = "uri" if "uri" in data else "files"
         detail = f'"path" and "{other}" both say where the content is.'
