@@ -299,8 +299,8 @@ def make_template(folder: Path) -> Path:
     """A repository as `mlops init` makes it, with three greetings for models and the endpoint `hello` in stage dev."""
     template = Laptop(folder)
     subprocess.run([MLOPS, "init", "--project", "greetings", str(folder)], check=True, capture_output=True)
-    shutil.rmtree(folder / "endpoints")
-    shutil.rmtree(folder / "models")
+    for name in ("endpoints", "models", ".mlops"):
+        shutil.rmtree(folder / name)
     for version, greeting in GREETINGS.items():
         content = json.dumps({"greeting": greeting})
         template.write(f"models/greeting/{version}/greeting.json", content)
