@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.registry.bench import Bench
 
 from mlops.drivers.registry.verify import verify
 from mlops.errors import TargetError
-from tests.unit.registry.bench import Bench
 
 _SMALL = 1 << 20
 
@@ -66,7 +66,7 @@ def _fill(folder: Path, outside: Path, size: int, *, limited: bool) -> str:
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(repository)},
-        preexec_fn=_limit if limited else None,  # noqa: PLW1509 - the test has no threads
+        preexec_fn=_limit if limited else None,
     )
     return done.stdout.strip()
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.unit.registry.bench import Bench
 
 _OBSERVE = """
@@ -30,6 +29,7 @@ try:
 except TargetError as error:
     print(error.diagnostics[0].summary)
 """
+
 
 def _as_reader(root: Path) -> list[str]:
     """What a process sees that may read everything below the root and write nothing."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mlops.diff import diff, severity
+from mlops.plan.adoption import ADOPTED, adoptable
 from mlops.plan.change import EFFECTIVE, Action, Change, Section
 from mlops.plan.keep import keep_needed, stuck
 from mlops.plan.live import basis_of, foreign, is_of, is_settled, uses_of
@@ -140,7 +141,9 @@ def _stopped(change: Change, live: Observed | None, wanted: Wanted, *, settled: 
     """What keeps an object from being looked at further: it is not ours, is as wanted, or needs what is not there."""
     resource = change.desired
     if live is not None and (why := foreign(live, wanted)):
-        return replace(change, action=Action.BLOCKED, reason=why)
+        if resource is None or not adoptable(resource, live, wanted.targets[resource.driver].rules):
+            return replace(change, action=Action.BLOCKED, reason=why)
+        return _stepped(replace(change, action=Action.UPDATE, reason=ADOPTED), plan_steps(resource, live, wanted))
     if resource is None or (settled and not _unconfirmed(resource, wanted)):
         return replace(change, reason=AS_DECLARED)
     if missing := _missing(resource, wanted):
