@@ -196,6 +196,30 @@ def _both(scopes: Scopes, plan: Plan) -> list[tuple[StageScope, Section]]:
     return both
 
 
+def _sites(
+    workspace: Workspace, scopes: Iterable[tuple[StageScope, Section]], runs: Mapping[str, Run], conduct: Conduct
+) -> list[tuple[Site, tuple[Change, ...]]]:
+    """Where the changes of each section that is written to are performed."""
+    blobs, clock = workspace.blobs, workspace.clock
+    return [
+        (
+            Site(
+                workspace.project,
+                section.stage,
+                scope.drivers,
+                runs[section.stage],
+                blobs,
+                clock,
+                conduct.stop,
+                conduct.progress,
+            ),
+            section.changes,
+        )
+        for scope, section in scopes
+        if section.stage in runs
+    ]
+
+
 def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest, conduct: Conduct) -> Applied:
     origin = origin_of(workspace, request.reason)
     both = _both(scopes, plan)
@@ -211,21 +235,7 @@ def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest
                 begun.fail((), "the plan was stale: nothing was changed")
             raise StalePlan(*reasons)
         _stage_artifacts(workspace, again)
-        sites = []
-        for scope, section in zip([s for s, _ in both], again.sections, strict=True):
-            run = runs.get(section.stage)
-            if run is not None:
-                site = Site(
-                    workspace.project,
-                    section.stage,
-                    scope.drivers,
-                    run,
-                    workspace.blobs,
-                    workspace.clock,
-                    conduct.stop,
-                    conduct.progress,
-                )
-                sites.append((site, section.changes))
+        sites = _sites(workspace, zip((s for s, _ in both), again.sections, strict=True), runs, conduct)
         execution = apply_sections(sites, parallel=request.parallel)
         ended = _ended(again, tuple(execution.results.values()))
         if execution.lost is not None:
