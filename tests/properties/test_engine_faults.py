@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.properties.claims import assert_settled, assert_traffic_sound
 from tests.properties.estates import Estate, edited_estates
-from tests.unit.engine.world import Killed, World, outcomes
+from tests.unit.engine.world import CANARY, FRAUD, V1, V2, Killed, World, change_of, fraud, outcomes, versions
 
 from mlops.errors import Diagnostic, TargetError
 from mlops.plan import Action
-from mlops.resource import Address, Health, HealthState, Kind, Resource, Spec
+from mlops.resource import Address, Checks, Health, HealthState, Kind, Resource, Rollout, Spec
 
 
 def refuse() -> None:
@@ -222,31 +223,53 @@ def test_old_versions_keep_serving_where_new_ones_are_sick(pair: tuple[Estate, E
     assert_settled(world, after)
 
 
-@given(edited_estates(complete=True), st.sets(st.sampled_from(("1", "2", "3")), min_size=1, max_size=2), st.data())
-def test_a_killed_run_that_met_a_sick_version_leaves_the_old_one_serving(
-    pair: tuple[Estate, Estate], sick: set[str], data: st.DataObject
+ROLLOUTS = st.sampled_from((Rollout(), Rollout("blue_green"), CANARY, Rollout("canary", (5, 20, 80))))
+
+
+@given(
+    ROLLOUTS,
+    st.sampled_from((0, 10, 50, 100)),
+    st.lists(st.integers(0, 70), max_size=3),
+    st.frozensets(st.integers(1, 12), max_size=2),
+    st.booleans(),
+)
+def test_a_bad_version_is_found_left_and_remembered_whatever_else_happens(
+    rollout: Rollout,
+    threshold: int,
+    kills: list[int],
+    refused: frozenset[int],
+    after: bool,  # noqa: FBT001 - drawn by Hypothesis
 ) -> None:
-    """Killed on the way forth or back, once or twice: the next run that is let end finds the way back."""
+    """Runs are killed on the way forth and back, the target refuses or forgets to answer: version 1 serves."""
     world = World()
-    before, after = pair
-    world.apply(before.resources())
-    served = {a: o.spec for a, o in world.live().items() if a.kind is Kind.ENDPOINT}
-    world.west.judge = world.targets["east"].judge = judge_new(served, sick)
-    for at in data.draw(st.lists(st.integers(0, 90), min_size=1, max_size=2)):
-        plan = world.plan(after.resources())
+    world.apply([V1, V2, fraud("1")])
+    world.west.judge = sick_at(threshold)
+    wanted = [V1, V2, fraud("2", rollout=replace(rollout, checks=Checks(sample_request=False)))]
+    for at in kills:
+        plan = world.plan(wanted)
         Fate(world, at)
         with contextlib.suppress(Killed):
             world.execute(plan)
         spare(world)
-    world.apply(after.resources())
-    world.apply(after.resources())
-    for address, denied in world.state.denied.items():
-        if address in served and address in world.live():
-            assert world.live()[address].spec == served[address]
-            assert address not in world.state.rollouts
-            assert world.state.good[address] not in denied
-    third = world.apply(after.resources())
-    assert "returned" not in outcomes(third).values()
-    world.west.judge = world.targets["east"].judge = None
-    world.apply(after.resources(), retry=set(world.state.denied))
-    assert_settled(world, after)
+    strike(world, refused, after=after)
+    world.apply(wanted)
+    spare(world)
+    world.apply(wanted)
+    assert versions(world.live()[FRAUD].spec) == {"1": 100}
+    assert set(world.state.denied[FRAUD]) == {fraud("2").goal}
+    assert world.state.good[FRAUD] == world.state.applied[FRAUD].goal == fraud("1").goal
+    calls = world.west.calls["put"]
+    assert outcomes(world.apply(wanted)) == {}
+    assert change_of(world.plan(wanted)).action is Action.BLOCKED
+    assert world.west.calls["put"] == calls
+    assert world.state.rollouts == {}
+
+
+def sick_at(threshold: int) -> Callable[[Address, Spec], Health | None]:
+    """Version 2 fails once it is live, or once it has so much traffic."""
+
+    def judge(_address: Address, spec: Spec) -> Health | None:
+        bad = versions(spec).get("2", -1) >= threshold
+        return Health(HealthState.FAILED, "out of memory") if bad else None
+
+    return judge

@@ -230,6 +230,23 @@ def test_an_endpoint_that_vanished_comes_back_as_it_was_good_last(returned: Worl
     assert change_of(returned.plan([*ALL, fraud("2")])).action is Action.BLOCKED
 
 
+def test_what_was_good_last_keeps_the_model_that_it_needs() -> None:
+    """Git declares neither that model nor the version any more, and the endpoint has to come back with it."""
+    world = World()
+    world.apply([V1, fraud("1")])
+    world.west.judge = sick("2")
+    world.apply([V2, fraud("2")])
+    world.west.judge = None
+    assert change_of(world.plan([V2, fraud("2")]), V1.address).action is Action.NONE
+    del world.west.objects[FRAUD]
+    plan = world.plan([V2, fraud("2")])
+    assert change_of(plan).goal == fraud("1").goal
+    assert (change_of(plan, V1.address).action, change_of(plan, V1.address).reason) == (
+        Action.NONE,
+        f"no longer declared, kept for {FRAUD}",
+    )
+
+
 def test_a_drift_from_what_was_good_last_is_put_right(returned: World) -> None:
     live = returned.live()[FRAUD]
     returned.west.objects[FRAUD] = replace(live, spec={**live.spec, "traffic": dict.fromkeys(live.spec["traffic"], 0)})  # type: ignore[arg-type]

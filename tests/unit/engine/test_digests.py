@@ -247,7 +247,7 @@ def test_a_deletion_is_kept_for_whoever_still_needs_the_object() -> None:
     world.apply([V1, V2, fraud("1")])
     plan = world.plan([V2, fraud("2")])
     assert actions(plan) == {"model/fraud:1": "delete", str(FRAUD): "update"}
-    kept = keep_needed(plan.sections[0], [change_of(plan)])
+    kept = keep_needed(plan.sections[0], (), [change_of(plan)])
     assert change_of(replace(plan, sections=(kept,)), V1.address).action is Action.NONE
 
 

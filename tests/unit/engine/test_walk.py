@@ -13,6 +13,7 @@ from tests.unit.engine.world import (
     STAGE,
     V1,
     V2,
+    WEST,
     World,
     deployment,
     endpoint,
@@ -22,10 +23,10 @@ from tests.unit.engine.world import (
     versions,
 )
 
-from mlops.apply import Outcome, Result
+from mlops.apply import Outcome, Result, apply_sections
 from mlops.apply.result import exit_code
 from mlops.errors import Diagnostic, Exit, Locked, TargetError
-from mlops.plan import Action
+from mlops.plan import Action, Change
 from mlops.resource import Address, Event, Health, HealthState, Kind, Resource
 
 
@@ -169,6 +170,25 @@ def test_an_endpoint_that_moves_is_kept_in_its_old_place_until_the_new_one_serve
     assert FRAUD in world.live()
     assert outcomes_after_mending(world, [V1, new]) == {str(new.address): "done", str(FRAUD): "done"}
     assert set(world.live()) == {V1.address, new.address}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_within_a_section_a_user_goes_before_what_it_used(*, fails: bool) -> None:
+    world = World()
+    deleted: list[str] = []
+
+    def strike(verb: str, address: Address) -> None:
+        deleted.append(f"{verb} {address}")
+        if fails and address == FRAUD:
+            raise TargetError(Diagnostic("Refused", "it is locked"))
+
+    world.west.before = strike
+    user = Change(FRAUD, Action.DELETE, "", WEST, uses=frozenset({V1.address, V2.address}))
+    used = [Change(address, Action.DELETE, "", WEST) for address in (V1.address, V2.address)]
+    execution = apply_sections([(world.site(), (*used, user))], parallel=3)
+    assert deleted[0] == f"delete {FRAUD}"
+    assert sorted(deleted[1:]) == ([] if fails else ["delete model/fraud:1", "delete model/fraud:2"])
+    assert outcomes(execution)["model/fraud:1"] == ("skipped" if fails else "done")
 
 
 def test_an_unrelated_deletion_is_done_whatever_fails() -> None:

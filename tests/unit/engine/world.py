@@ -33,7 +33,6 @@ from mlops.plan import (
     keep_needed,
     left_over,
     plan_section,
-    stuck,
 )
 from mlops.plan.change import EFFECTIVE, Change
 from mlops.plan.wanted import Target, Wanted
@@ -252,10 +251,11 @@ class World:
             for used in resource.after | {Address.parse(w) for w in resource.waits}:
                 users[used] = (*users.get(used, ()), str(resource.address))
         shared = self._section(SHARED, [r for r in declared if r.driver == REGISTRY], in_use=users)
-        present = {c.address: None for c in shared.changes} | {c.address: c.reason for c in stuck(shared.changes)}
+        stuck = (Action.WAIT, Action.BLOCKED)
+        present = {c.address: c.reason if c.action in stuck else None for c in shared.changes}
         mine = [r for r in declared if r.driver != REGISTRY]
         stage = self._section(STAGE, mine, present=present, retry=frozenset(retry), protect=protect)
-        shared = keep_needed(shared, stuck(stage.changes))
+        shared = keep_needed(shared, stage.changes)
         return Plan(PROJECT, STAGE, (shared, stage), digests_of((shared, stage)))
 
     def _section(self, stage: str, resources: list[Resource], **options: object) -> Section:

@@ -9,7 +9,7 @@ from mlops.errors import Diagnostic, NotFound, did_you_mean
 from mlops.pipeline.usage import users_of
 from mlops.pipeline.view import View, look
 from mlops.pipeline.workspace import StageScope, Workspace
-from mlops.plan import Action, Plan, Section, digests_of, keep_needed, narrow, plan_section, stuck
+from mlops.plan import Action, Plan, Section, digests_of, keep_needed, narrow, plan_section
 from mlops.plan.wanted import Wanted
 from mlops.resolve import Resolved
 from mlops.resource import JSON, SHARED, Address, Resource
@@ -91,7 +91,7 @@ def _narrowed(shared: Section, stage: Section | None, only: frozenset[Address]) 
     needed = {a for c in part.changes if c.desired is not None for a in c.desired.after}
     selected = {c.address for c in part.changes}
     others = [c for c in stage.changes if c.address not in selected]
-    return [keep_needed(narrow(shared, only | needed), others), keep_needed(part, others)]
+    return [keep_needed(narrow(shared, only | needed), part.changes, others), keep_needed(part, part.changes, others)]
 
 
 def _check_selection(named: frozenset[Address], sections: Iterable[Section]) -> None:
@@ -132,7 +132,7 @@ def plan_views(
     stage = None
     if stage_view is not None:
         stage = _section(workspace, stage_view, declared.resources, selection, present=_present(shared))
-        shared = keep_needed(shared, stuck(stage.changes))
+        shared = keep_needed(shared, stage.changes)
     sections = [shared] if stage is None else [shared, stage]
     _check_selection(selection.only | selection.retry, sections)
     if selection.only:

@@ -8,7 +8,7 @@ from mlops.plan.baseline import Baseline, RolloutState
 from mlops.plan.change import Action, Change, Digests, Plan, Section, Summary
 from mlops.plan.decide import narrow, plan_section
 from mlops.plan.digests import digests_of
-from mlops.plan.keep import keep_needed, stuck
+from mlops.plan.keep import keep_needed
 from mlops.plan.unfinished import left_over
 
 __all__ = [
@@ -25,5 +25,4 @@ __all__ = [
     "left_over",
     "narrow",
     "plan_section",
-    "stuck",
 ]

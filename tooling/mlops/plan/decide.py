@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mlops.diff import diff, severity
 from mlops.plan.adoption import ADOPTED, adoptable
 from mlops.plan.change import EFFECTIVE, Action, Change, Section
-from mlops.plan.keep import keep_needed, stuck
+from mlops.plan.keep import keep_needed
 from mlops.plan.live import basis_of, foreign, is_of, is_settled, uses_of
 from mlops.plan.order import ordered
 from mlops.plan.steps import PlannedSteps, plan_steps
@@ -158,7 +158,8 @@ def _last_good(change: Change, resource: Resource, live: Observed | None, wanted
     blocked = replace(change, action=Action.BLOCKED, reason=denied)
     if spec is None:
         return blocked
-    back = _decide(replace(resource, spec=spec), live, wanted)
+    needed = resource.after | uses_of(Observed(resource.address, spec, None))
+    back = _decide(replace(resource, spec=spec, after=needed), live, wanted)
     return blocked if back.action is Action.NONE else replace(back, reason=f"{denied}; {back.reason}")
 
 
@@ -252,7 +253,7 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
     done: dict[Address, Change] = {}
     for change in ordered(changes):
         done[change.address] = _blocked_by(change, done)
-    return keep_needed(Section(wanted.stage, tuple(done.values()), ours), stuck(done.values()))
+    return keep_needed(Section(wanted.stage, tuple(done.values()), ours), done.values())
 
 
 def narrow(section: Section, only: Iterable[Address]) -> Section:

@@ -24,24 +24,26 @@ def keeps(change: Change, other: Change) -> bool:
     return moved and _stem(change.address) == _stem(other.address) and change.action is not Action.DELETE
 
 
-def stuck(changes: Iterable[Change]) -> list[Change]:
-    """The changes that an apply would not do: they wait or are blocked."""
-    return [c for c in changes if c.action in (Action.WAIT, Action.BLOCKED)]
-
-
-def keep_needed(section: Section, undone: Iterable[Change]) -> Section:
-    """Delete nothing that is still needed.
+def keep_needed(section: Section, changes: Iterable[Change], left_out: Iterable[Change] = ()) -> Section:
+    """Delete nothing that is still needed: by what waits, is blocked or is left out, or by what is going to be live.
 
     Args:
         section: The section whose deletions are looked at.
-        undone: Changes, also of other sections, that an apply of this plan would not do.
+        changes: The changes of the plan, also of other sections.
+        left_out: Changes that an apply of the plan would not do.
     """
-    users = list(undone)
-    if not users or not any(c.action is Action.DELETE for c in section.changes):
+    if not any(c.action is Action.DELETE for c in section.changes):
         return section
-    return replace(section, changes=tuple(_kept(c, users) if c.action is Action.DELETE else c for c in section.changes))
+    planned = list(changes)
+    undone = [*left_out, *(c for c in planned if c.action in (Action.WAIT, Action.BLOCKED))]
+    wanted: dict[Address, list[Address]] = {}
+    for change in planned:
+        for needed in change.desired.after if change.desired is not None else ():
+            wanted.setdefault(needed, []).append(change.address)
 
+    def kept(change: Change) -> Change:
+        users = [*wanted.get(change.address, ()), *(c.address for c in undone if keeps(c, change))]
+        names = ", ".join(str(a) for a in sorted(set(users) - {change.address}))
+        return replace(change, action=Action.NONE, reason=f"no longer declared, kept for {names}") if names else change
 
-def _kept(change: Change, users: Iterable[Change]) -> Change:
-    names = ", ".join(str(c.address) for c in users if c.address != change.address and keeps(c, change))
-    return replace(change, action=Action.NONE, reason=f"no longer declared, kept for {names}") if names else change
+    return replace(section, changes=tuple(kept(c) if c.action is Action.DELETE else c for c in section.changes))
