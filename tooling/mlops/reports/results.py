@@ -11,7 +11,7 @@ from mlops.reports.document import document
 from mlops.reports.escape import code, markdown, plain
 from mlops.reports.escape import lines as told
 from mlops.reports.palette import PLAIN, Palette, Tone
-from mlops.resource import JSON
+from mlops.resource import JSON, Kind
 
 _ORDER: Mapping[Outcome, int] = {
     Outcome.FAILED: 0,
@@ -23,6 +23,7 @@ _ORDER: Mapping[Outcome, int] = {
     Outcome.PAUSED: 6,
     Outcome.DONE: 7,
 }
+_KINDS: Mapping[Kind, int] = {kind: rank for rank, kind in enumerate(Kind)}
 _SHOWN = ("scoring_uri",)
 """Outputs that are shown with the result; the JSON report has all."""
 
@@ -43,8 +44,10 @@ def tone(outcome: Outcome) -> Tone:
 
 
 def in_order(results: Sequence[Result]) -> list[Result]:
-    """What went wrong first, then what waits, then what was done."""
-    return sorted(results, key=lambda result: _ORDER[result.outcome])
+    """What went wrong first, then what waits, then what was done; whichever ended first makes no difference."""
+    return sorted(
+        results, key=lambda result: (_ORDER[result.outcome], _KINDS[result.address.kind], result.address.name)
+    )
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -30,6 +30,8 @@ def value_text(value: JSON | Unset, limit: int = 60) -> str:
 
 def name_text(value: object) -> str:
     """A value where a name or a version is expected: without quotes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return cut(plain(value), 64) if isinstance(value, str) else plain(str(value))
 
 

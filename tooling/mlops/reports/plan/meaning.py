@@ -15,6 +15,8 @@ from mlops.rollout import Step
 _BRIEF = 24
 """Characters of a value that is told in the headline."""
 
+_REMOVED = "removed"
+
 _SOME = 3
 """Fields that are named in the headline; more are counted."""
 
@@ -116,7 +118,7 @@ class _Headline:
             renamed = field.path.removesuffix("version") + "name" in self.paths
             words = _subject(inner, field, deployments.get(name), renamed=renamed)
         elif field.declared is UNSET:
-            words = "removed"
+            words = _REMOVED
         else:
             words = f"added with {reference(deployments.get(name))}"
         if words is None:
@@ -132,7 +134,7 @@ def _words(fields: Sequence[FieldChange], spec: Spec) -> Iterator[str]:
         headline.add(field, deployments)
     several = len(deployments) > 1 or len(headline.deployments) > 1
     for name, words in headline.deployments.items():
-        yield f"{name}: {', '.join(words)}" if several else ", ".join(words)
+        yield f"{name}: {', '.join(words)}" if several or _REMOVED in words else ", ".join(words)
     if headline.traffic:
         shares = " / ".join(f"{name} {weight} %" for name, weight in _mapping(spec.get("traffic")).items())
         yield f"traffic {shares}" if shares else "no traffic"
