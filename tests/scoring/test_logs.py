@@ -24,6 +24,19 @@ def test_a_log_is_rotated_by_size_and_the_oldest_part_dropped(tmp_path: Path) ->
     assert logs.lost == 0
 
 
+def test_a_log_that_nobody_writes_any_more_is_not_held_open(tmp_path: Path) -> None:
+    logs = LogFiles(tmp_path)
+    logs.write("blue", b"x\n")
+    logs.release("blue")
+    logs.write("green", b"x\n")
+    await_truth((tmp_path / "green.log").exists, "all before it is written")
+    held = {path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+    assert tmp_path / "blue.log" not in held
+    logs.write("blue", b"y\n")
+    logs.close()
+    assert (tmp_path / "blue.log").read_bytes() == b"x\ny\n"
+
+
 def test_a_log_goes_on_where_an_earlier_run_ended(tmp_path: Path) -> None:
     for text in (b"first\n", b"second\n"):
         logs = LogFiles(tmp_path)

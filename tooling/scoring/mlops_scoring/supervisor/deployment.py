@@ -66,11 +66,12 @@ class LiveDeployment:
         """Take over another instance count; starts or drains only the difference."""
         self.deployment = deployment
         while len(self._slots) < deployment.instance_count:
-            name = f"{deployment.name}-{len(self._slots)}"
-            self._slots.append(WorkerSlot(self, self._configuration, self._sockets, self._writer(name)))
+            write = self._writer(self._log_name(len(self._slots)))
+            self._slots.append(WorkerSlot(self, self._configuration, self._sockets, write))
         self._reached = min(self._reached, deployment.instance_count)
         while len(self._slots) > deployment.instance_count:
-            task = asyncio.create_task(self._slots.pop().stop(self._patience))
+            slot = self._slots.pop()
+            task = asyncio.create_task(self._end(slot, self._log_name(len(self._slots))))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
@@ -79,8 +80,15 @@ class LiveDeployment:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 await self.backend.drain()
-        stopping = [asyncio.create_task(slot.stop(self._patience)) for slot in self._slots]
-        await asyncio.gather(*stopping, *self._leaving, return_exceptions=True)
+        ends = [self._end(slot, self._log_name(number)) for number, slot in enumerate(self._slots)]
+        await asyncio.gather(*ends, *self._leaving, return_exceptions=True)
+
+    async def _end(self, slot: WorkerSlot, log: str) -> None:
+        await slot.stop(self._patience)
+        self._logs.release(log)
+
+    def _log_name(self, number: int) -> str:
+        return f"{self.deployment.name}-{number}"
 
     @property
     def _patience(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -34,7 +35,7 @@ class LogFiles:
         self.lost = 0
         self._directory = directory
         self._max_bytes = max_bytes
-        self._pending: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_MAX_PENDING)
+        self._pending: queue.Queue[tuple[str, bytes | None] | None] = queue.Queue(_MAX_PENDING)
         self._files: dict[str, IO[bytes]] = {}
         self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
         self._thread.start()
@@ -46,6 +47,11 @@ class LogFiles:
         except queue.Full:
             self.lost += 1
 
+    def release(self, name: str) -> None:
+        """Nobody writes this log any more: close its file once all is written."""
+        with contextlib.suppress(queue.Full):
+            self._pending.put_nowait((name, None))
+
     def close(self, seconds: float = 2) -> None:
         """Write what is pending and end."""
         try:
@@ -56,11 +62,15 @@ class LogFiles:
 
     def _work(self) -> None:
         while (item := self._pending.get()) is not None:
+            name, data = item
             try:
-                self._append(*item)
+                if data is None:
+                    self._forget(name)
+                else:
+                    self._append(name, data)
             except OSError:
                 self.lost += 1
-                self._forget(item[0])
+                self._forget(name)
         for name in list(self._files):
             self._forget(name)
 
