@@ -26,7 +26,7 @@ from tests.unit.engine.world import (
 )
 
 from mlops.errors import InvalidPlan, InvalidRepository
-from mlops.plan import Action, Plan, keep_needed, narrow
+from mlops.plan import Action, Plan, keep_needed, left_over, narrow
 from mlops.plan.change import Change
 from mlops.plan.compare import moved
 from mlops.plan.file import plan_to_json, read_plan, write_plan
@@ -263,3 +263,12 @@ def test_an_endpoint_that_moves_keeps_its_old_place_until_the_new_one_can_be_mad
 def test_a_plan_as_json_says_nothing_that_differs_between_runs() -> None:
     value = plan_to_json(World().plan([V1, fraud("1")]))
     assert sorted(value) == ["digests", "format", "project", "revision", "sections", "stage"]
+
+
+def test_what_a_dead_run_intended_is_adopted_where_nothing_is_left_to_do() -> None:
+    made = {c.address: c for c in (bare(Kind.MODEL, f"{action.value}:1", action=action) for action in Action)}
+    made = {a: replace(c, before="live") for a, c in made.items()}
+    gone = Address(Kind.MODEL, "gone:1")
+    intended: dict[Address, str | None] = {**dict.fromkeys(made, "wanted"), gone: None}
+    assert left_over(made.values(), intended) == {Address(Kind.MODEL, "none:1"): "live", gone: None}
+    assert left_over(made.values(), {}) == {}

@@ -26,11 +26,11 @@ from tests.unit.engine.world import (
     versions,
 )
 
-from mlops.apply.checks import close
+from mlops.apply.checks import ErrorRate, close, error_rate
 from mlops.apply.health import TIMEOUTS
 from mlops.driver import Answer
 from mlops.errors import Diagnostic, TargetError
-from mlops.resource import JSON, Checks, Event, Health, HealthState, Kind, Resource, Rollout, Traffic
+from mlops.resource import JSON, Checks, Event, Health, HealthState, Kind, Observed, Resource, Rollout, Traffic
 from mlops.rollout import traffic_of
 
 ALL = (V1, V2, V3)
@@ -124,6 +124,47 @@ def test_healthy_is_not_enough_while_the_target_still_shows_what_was_before(worl
     split = {**fraud("1").spec, "traffic": {"blue": 0}}
     assert outcomes(world.apply([*ALL, replace(fraud("1"), spec=split)])) == {str(FRAUD): "done"}
     assert world.clock.uptime() >= 30
+
+
+def deaf(world: World, *, until: float) -> None:
+    """The target does not answer when it is looked at, from its next put until so many seconds have passed."""
+    due = world.clock.uptime() + until
+    was_put = False
+
+    def refuse(verb: str, _address: object) -> None:
+        nonlocal was_put
+        was_put = was_put or verb == "put"
+        if verb == "observe" and was_put and world.clock.uptime() < due:
+            raise TargetError(Diagnostic("No answer", "the API is busy"))
+
+    world.west.before = refuse
+
+
+def test_a_target_that_does_not_answer_for_a_while_is_asked_again(world: World) -> None:
+    deaf(world, until=60)
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=CANARY)])) == {str(FRAUD): "done"}
+
+
+def test_a_target_that_does_not_answer_in_time_is_no_fault_of_the_goal(world: World) -> None:
+    deaf(world, until=450)
+    result = world.apply([*ALL, fraud("1", {"instance_count": 2})]).results[FRAUD]
+    assert (result.outcome, result.reason) == ("failed", "No answer: the API is busy")
+    assert world.state.denied == {}
+
+
+def test_a_target_that_does_not_answer_during_a_soak_is_asked_again(world: World) -> None:
+    soaking = Rollout("canary", (10,), 30.0, Checks(sample_request=False))
+    calls = 0
+
+    def refuse(verb: str, _address: object) -> None:
+        nonlocal calls
+        calls += verb == "observe"
+        if verb == "observe" and calls % 3 == 0:
+            raise TargetError(Diagnostic("No answer", "the API is busy"))
+
+    plan = world.plan([*ALL, fraud("2", rollout=soaking)])
+    world.west.before = refuse
+    assert outcomes(world.execute(plan)) == {str(FRAUD): "done"}
 
 
 def test_a_stop_ends_waiting_for_health(world: World) -> None:
@@ -489,6 +530,24 @@ def soaked(world: World, requests: int, errors: int) -> dict[str, str]:
     world.west.traffic[FRAUD] = {n: Traffic(requests, errors) for n in traffic_of(live)}
     world.clock.advance(3601)
     return outcomes(world.apply(wanted))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "rate"),
+    [
+        ({}, {"new": Traffic(5, 1)}, ErrorRate(5, 1)),
+        ({"new": Traffic(3, 1)}, {"new": Traffic(5, 1)}, ErrorRate(2, 0)),
+        ({"new": Traffic(30, 9)}, {"new": Traffic(5, 1)}, ErrorRate(5, 1)),
+        ({"new": Traffic(3, 1)}, {}, ErrorRate(0, 0)),
+        ({}, {"new": Traffic(5, 1), "old": Traffic(9, 9)}, ErrorRate(5, 1)),
+        ({"too": Traffic(1, 0)}, {"new": Traffic(5, 1), "too": Traffic(4, 2)}, ErrorRate(8, 3)),
+    ],
+)
+def test_requests_are_counted_since_the_step_began(
+    before: Mapping[str, Traffic], now: Mapping[str, Traffic], rate: ErrorRate
+) -> None:
+    """Only those of the new deployments; a counter that went back belongs to a process that began anew."""
+    assert error_rate(before, Observed(FRAUD, {}, None, traffic=now), ("new", "too")) == rate
 
 
 def test_what_was_counted_during_a_long_soak_decides_after_it(world: World) -> None:

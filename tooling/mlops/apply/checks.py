@@ -150,13 +150,13 @@ def soak(watch: Watch, soaking: Soak, observed: Observed) -> None:
     Raises:
         Unhealthy: It went bad, or too few requests came before the deadline.
         Interrupted: The user asked to stop.
+        TargetError: The target does not say.
     """
     started = watch.clock.uptime()
     known = soaking.judge(observed)
     if known and soaking.seconds <= 0:
         return
-    for _left in watch.pauses(started + soaking.deadline):
-        now = watch.look()
+    for now in watch.looks(started + soaking.deadline):
         if now is None:
             raise Unhealthy("went bad while soaking: it is gone", None)
         observed = now

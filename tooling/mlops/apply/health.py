@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mlops.clock import Clock
 from mlops.driver import Driver
-from mlops.errors import Diagnostic, Interrupted
+from mlops.errors import Diagnostic, Interrupted, TargetError
 from mlops.resource import Address, HealthState, Kind, Observed
 
 TIMEOUTS = {Kind.ENDPOINT: 300.0, Kind.INFRA: 3600.0, Kind.IMAGE: 1800.0}
@@ -31,18 +31,32 @@ class Watch:
         """The live object now."""
         return next((o for o in self.driver.observe(frozenset({self.address})) if o.address == self.address), None)
 
-    def pauses(self, deadline: float) -> Iterator[float]:
-        """Wait between looks, ever longer up to a second, until the deadline in seconds of the clock's uptime.
+    def looks(self, deadline: float) -> Iterator[Observed | None]:
+        """Look at once, and again ever more rarely, down to once a second, until the deadline in seconds of uptime.
+
+        A target that does not answer is asked again: it may be busy with the very change that is waited for.
 
         Raises:
             Interrupted: The user asked to stop.
+            TargetError: It did not answer when it was asked last.
         """
         pause = _FIRST_PAUSE
-        while (left := deadline - self.clock.uptime()) > 0:
+        while True:
+            trouble: TargetError | None = None
+            try:
+                found = self.look()
+            except TargetError as error:
+                trouble = error
+            else:
+                yield found
+            left = deadline - self.clock.uptime()
+            if left <= 0:
+                break
             if self.clock.wait(self.stop, min(pause, left)):
                 raise Interrupted(Diagnostic("Stopped on request", f"{self.address} was still changing."))
-            yield left
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+        if trouble is not None:
+            raise trouble
 
 
 class Unhealthy(Exception):
@@ -68,13 +82,10 @@ def wait_healthy(watch: Watch, timeout: float, expects: Callable[[Observed], boo
     Raises:
         Unhealthy: It failed, or was not healthy in time.
         Interrupted: The user asked to stop.
+        TargetError: The target does not say.
     """
-    deadline = watch.clock.uptime() + timeout
-    observed = watch.look()
-    if observed is not None and _settled(observed, expects):
-        return observed
-    for _left in watch.pauses(deadline):
-        observed = watch.look()
+    observed: Observed | None = None
+    for observed in watch.looks(watch.clock.uptime() + timeout):
         if observed is not None and _settled(observed, expects):
             return observed
     if observed is None:
