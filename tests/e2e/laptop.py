@@ -77,7 +77,7 @@ def deployment(model: str = "greeting:1", **fields: object) -> dict[str, object]
 
 
 def endpoint(**fields: object) -> dict[str, object]:
-    """An endpoint's document; fields are added or replaced."""
+    """An endpoint's document; fields are added, replaced, or left out where they are None."""
     settled: dict[str, object] = {
         "type": "online",
         "auth_mode": "none",
@@ -85,7 +85,7 @@ def endpoint(**fields: object) -> dict[str, object]:
         "sample_request": {"request": "sample.json", "expected": {"well": True}},
         "rollout": {"strategy": "canary", "weights": [50]},
     }
-    return settled | fields
+    return {name: value for name, value in (settled | fields).items() if value is not None}
 
 
 @dataclass

@@ -1,18 +1,21 @@
-"""`mlops apply` on real processes, killed at random times; the next one makes good what was left."""
+"""`mlops apply` on real processes, killed at random times or stopped; the next one makes good what was left."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 from random import Random
 
 import pytest
-from tests.e2e.laptop import Laptop
+from tests.e2e.laptop import DEADLINE, Gate, Laptop
 
+from mlops.errors import Exit
 from mlops.resource import Event
 
 ROUNDS = 4
+SLOW = {"strategy": "canary", "weights": [50], "soak": "50s"}
 LINES = {"create": 16, "promote": 20, "delete": 8}
 """How many lines an apply says when nobody kills it, roughly."""
 
@@ -65,3 +68,72 @@ def test_an_apply_that_was_killed_is_made_good_by_the_next(laptop: Laptop, seed:
     laptop.converge()
     laptop.check_gone()
     assert laptop.records()[-1].event is Event.FINISHED
+
+
+def await_line(process: subprocess.Popen[str], part: str) -> str:
+    """Read what a command says until a line holds something; all lines so far."""
+    assert process.stderr is not None
+    said = ""
+    while part not in said:
+        line = process.stderr.readline()
+        assert line, f"{part!r} was not said:\n{said}"
+        said += line
+    return said
+
+
+def press_ctrl_c(process: subprocess.Popen[str]) -> None:
+    """SIGINT to every process of the command's group, as a terminal sends it."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_ctrl_c_stops_cleanly_and_the_ledger_is_told(laptop: Laptop, gate: Gate, number: int) -> None:
+    """It was waiting for a worker to load its model."""
+    laptop.serve("1", environment_variables={"GATE": str(gate.path)})
+    process = laptop.start("apply", "--stage", "dev", "--yes")
+    with gate.held():
+        os.killpg(process.pid, number)
+        out, err = process.communicate()
+    assert process.returncode == Exit.INTERRUPTED, err
+    assert "Stopping: what has begun is finished." in err
+    assert "cancelled" in out
+    assert laptop.records()[-1].event is Event.INTERRUPTED
+    assert laptop.state().run is None
+    laptop.converge()
+    assert laptop.greeting() == "Hello"
+    laptop.check_single()
+
+
+def test_ctrl_c_in_a_canary_leaves_it_where_it_is_and_the_next_run_goes_on(laptop: Laptop) -> None:
+    laptop.converge()
+    laptop.declare({"deployments": {"main": {"model": "greeting:2"}}}, rollout=SLOW)
+    with laptop.load(clients=2) as load:
+        process = laptop.start("apply", "--stage", "dev", "--yes")
+        await_line(process, "step: 50 % to the new version")
+        load.wait(lambda counted: len(counted.deployments) == 2)
+        press_ctrl_c(process)
+        process.communicate()
+        assert process.returncode == Exit.INTERRUPTED
+        assert laptop.records()[-1].event is Event.INTERRUPTED
+        laptop.declare({"deployments": {"main": {"model": "greeting:2"}}})
+        laptop.converge()
+    assert load.report().reasons == {}
+    assert laptop.greeting() == "Moin"
+    laptop.check_single()
+
+
+def test_the_second_ctrl_c_ends_at_once(laptop: Laptop) -> None:
+    """Somebody else holds the endpoint's folder, so that what has begun cannot be finished."""
+    laptop.endpoints.mkdir(parents=True)
+    with (laptop.endpoints / ".hello.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = laptop.start("apply", "--stage", "dev", "--yes")
+        await_line(process, "endpoint/hello@here create")
+        press_ctrl_c(process)
+        await_line(process, "Press Ctrl-C again to stop at once")
+        assert process.poll() is None
+        press_ctrl_c(process)
+        assert process.wait(DEADLINE) == Exit.INTERRUPTED
+    assert laptop.state().run is not None
+    laptop.converge()
+    laptop.check_single()
