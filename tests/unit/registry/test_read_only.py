@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ def _as_reader(root: Path) -> list[str]:
         done = subprocess.run(
             [sys.executable, "-c", _OBSERVE, str(root)],
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": str(repository), "TMPDIR": str(root.parent / "tmp")},
         )
@@ -51,16 +53,15 @@ def _as_reader(root: Path) -> list[str]:
 
 
 @pytest.fixture
-def open_bench(tmp_path: Path) -> Bench:
-    """A bench whose folders another user may enter."""
-    root = tmp_path / "root"
-    root.mkdir()
-    (tmp_path / "tmp").mkdir(mode=0o777)
-    (tmp_path / "tmp").chmod(0o777)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    return Bench(root)
+def open_bench() -> Iterator[Bench]:
+    """A bench that another user may look into; pytest's own folders are for one user only."""
+    with tempfile.TemporaryDirectory(prefix="mlops-registry-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for child, mode in (("root", 0o755), ("tmp", 0o777)):
+            (folder / child).mkdir()
+            (folder / child).chmod(mode)
+        yield Bench(folder / "root")
 
 
 def test_an_index_without_a_log_is_read(open_bench: Bench) -> None:

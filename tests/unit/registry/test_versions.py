@@ -64,7 +64,13 @@ def outside(workshop: Workshop, files: dict[str, bytes], reference: str = "fraud
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         artifacts.append(Artifact(digests[name], path.as_uri()))
-    spec: Spec = {"type": "custom_model", "tags": {"job": "7"}, "metrics": {"auc": 0.9}, "files": digests, "sha256": whole}
+    spec: Spec = {
+        "type": "custom_model",
+        "tags": {"job": "7"},
+        "metrics": {"auc": 0.9},
+        "files": digests,
+        "sha256": whole,
+    }
     resource = Resource(Address(Kind.MODEL, reference), "registry", spec, artifacts=tuple(artifacts))
     with workshop.opened() as workspace:
         registry = registry_of(workspace)
