@@ -137,7 +137,8 @@ class Shell:
             case "an empty folder":
                 folder.mkdir()
             case "a new repository":
-                subprocess.run([MLOPS, "--quiet", "init", str(folder)], check=True, env=self.environment)
+                command = [str(MLOPS), "--quiet", "init", str(folder)]
+                subprocess.run(command, check=True, env=self.environment, capture_output=True)
             case "this repository":
                 copy_repository(folder)
             case _:

@@ -67,6 +67,14 @@ def test_deletions_are_named_when_nothing_else_fits(every_action: Plan) -> None:
     assert "do not fit" not in text
 
 
+@pytest.mark.parametrize("nasty", ["`|_", "\n", "\u202e", "<&>", "x" * 300])
+@pytest.mark.parametrize("count", [1, 500, 4000])
+def test_nasty_names_do_not_make_it_longer(every_action: Plan, nasty: str, count: int) -> None:
+    plain, hostile = (_many(every_action, count, Action.DELETE, name).changes for name in ("under_scored", nasty))
+    text = render_plan_markdown(replace(every_action, sections=(Section("dev", (*hostile, *plain)),)))
+    assert len(text) <= LIMIT
+
+
 def test_deletions_that_cannot_fit_are_counted_at_the_top(every_action: Plan) -> None:
     plan = _many(every_action, 9000, Action.DELETE)
     text = render_plan_markdown(plan)

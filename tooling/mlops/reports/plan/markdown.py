@@ -92,7 +92,7 @@ def _names_by_kind(items: Sequence[Listed], room: int) -> tuple[str, int]:
     left = 0
     for item in items:
         address = item.change.address
-        room -= len(code(address.name)) + len(", ")
+        room -= len(html(address.name)) - len(html("")) + len(", ")
         if room < 0:
             left += 1
         else:
