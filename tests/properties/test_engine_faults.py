@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.properties.claims import assert_settled, assert_traffic_sound
 from tests.properties.estates import Estate, edited_estates
-from tests.unit.engine.world import CANARY, FRAUD, V1, V2, Killed, World, change_of, fraud, outcomes, versions
+from tests.unit.engine.journal import Killed
+from tests.unit.engine.world import CANARY, FRAUD, V1, V2, World, change_of, fraud, outcomes, versions
 
 from mlops.errors import Diagnostic, TargetError
 from mlops.plan import Action

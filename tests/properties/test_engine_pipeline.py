@@ -15,7 +15,7 @@ from tests.features.workshop import Workshop
 from tests.properties.claims import assert_traffic_sound
 from tests.properties.estates import Estate, edited_estates
 from tests.properties.repositories import write
-from tests.unit.engine.world import Killed
+from tests.unit.engine.journal import Killed
 
 from mlops.errors import Diagnostic, Exit, Locked, StalePlan, TargetError
 from mlops.pipeline.applying import Applied, ApplyRequest, apply

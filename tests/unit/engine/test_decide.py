@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.engine.journal import PROJECT
 from tests.unit.engine.world import (
     FRAUD,
-    PROJECT,
     STAGE,
     V1,
     V2,

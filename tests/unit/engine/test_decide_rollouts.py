@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.unit.engine.journal import Killed
 from tests.unit.engine.world import (
     CANARY,
     FRAUD,
@@ -13,7 +14,6 @@ from tests.unit.engine.world import (
     V1,
     V2,
     V3,
-    Killed,
     World,
     change_of,
     fraud,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.features.workshop import Workshop
-from tests.unit.engine.world import Killed, versions
+from tests.unit.engine.journal import Killed
+from tests.unit.engine.world import versions
 
 from mlops.errors import Exit, NotFound
 from mlops.pipeline.snapshot import plan_from, read_snapshot, take_snapshot
