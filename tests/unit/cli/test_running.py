@@ -144,6 +144,30 @@ def test_a_reader_that_went_away_is_no_error() -> None:
         assert process.wait(timeout=60) == 2
 
 
+def test_a_result_that_cannot_be_written_is_an_error_and_no_bug() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-c", _added("terminal().result('r\\n'); return Exit.DONE")]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Cannot write the result\n  Standard output: No space left on device.\n")
+
+
+def test_talk_that_nobody_can_hear_stops_nothing() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-c", _added("terminal().say('talk'); terminal().result('r\\n'); return Exit.DRIFT")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "r\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_streams_may_be_closed(closed: str) -> None:
+    code = _added("terminal().say('talk'); terminal().result('r'); return Exit.DRIFT")
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
 def test_what_an_encoding_cannot_say_is_escaped() -> None:
     body = "terminal().result('1 \\u2192 2\\n'); terminal().say('\\u2192')"
     done = _run(_added(body), PYTHONIOENCODING="ascii")

@@ -74,6 +74,7 @@ def test_long_values_are_cut() -> None:
 def test_names_have_no_quotes() -> None:
     assert name_text("4") == "4"
     assert name_text(4) == "4"
+    assert name_text(True) == "true"
     assert name_text("a\x1b") == "a\\x1b"
 
 

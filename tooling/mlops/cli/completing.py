@@ -53,6 +53,17 @@ def versions(context: click.Context, _parameter: click.Parameter, incomplete: st
     return [name for name in (repository.models if repository is not None else ()) if name.startswith(incomplete)]
 
 
+def environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """`name:version` of environments."""
+    repository = _repository(context)
+    return [n for n in (repository.environments if repository is not None else ()) if n.startswith(incomplete)]
+
+
+def objects(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of endpoints, and addresses of everything."""
+    return [*endpoints(context, parameter, incomplete), *addresses(context, incomplete)]
+
+
 def addresses(context: click.Context, incomplete: str) -> list[str]:
     """Addresses of everything that is declared."""
     repository = _repository(context)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
 
-from mlops.errors import Diagnostic, Exit
+from mlops.errors import Diagnostic, Exit, MlopsError
 from mlops.reports.diagnostics import render_diagnostics, render_diagnostics_json
 from mlops.reports.palette import Palette
 
@@ -58,8 +58,16 @@ class Terminal:
         return wanted and stream.isatty()
 
     def result(self, text: str) -> None:
-        """Write the result."""
-        _write(self.out, text)
+        """Write the result.
+
+        Raises:
+            MlopsError: It cannot be written, as on a full disk.
+        """
+        try:
+            _write(self.out, text)
+        except OSError as error:
+            detail = f"Standard output: {error.strerror or error}."
+            raise MlopsError(Diagnostic("Cannot write the result", detail, todo="Send it elsewhere.")) from error
 
     def say(self, text: str) -> None:
         """Tell what happens, on one line or several."""
@@ -67,11 +75,11 @@ class Terminal:
             return
         if self.format is Format.JSON:
             text = json.dumps({"level": "info", "text": text.rstrip("\n")})
-        _write(self.err, text if text.endswith("\n") else f"{text}\n")
+        self._tell(text if text.endswith("\n") else f"{text}\n")
 
     def talk(self, line: str) -> None:
         """Write one line to stderr as it is."""
-        _write(self.err, f"{line}\n")
+        self._tell(f"{line}\n")
 
     def warn(self, *problems: Diagnostic) -> None:
         """Warn; the command goes on."""
@@ -85,27 +93,44 @@ class Terminal:
         if not problems:
             return
         if self.format is Format.JSON:
-            _write(self.err, render_diagnostics_json(problems, level=level, code=code))
+            self._tell(render_diagnostics_json(problems, level=level, code=code))
         else:
             palette = Palette(self.coloured(self.err))
-            _write(self.err, render_diagnostics(problems, level=level, palette=palette))
+            self._tell(render_diagnostics(problems, level=level, palette=palette))
+
+    def _tell(self, text: str) -> None:
+        """Write to stderr; that nobody can hear it stops no run."""
+        with contextlib.suppress(OSError):
+            _write(self.err, text)
 
 
 def _write(stream: IO[str], text: str) -> None:
-    """Write and flush; a reader that went away, as `head` does, ends the output and not the command."""
+    """Write and flush; a reader that went away, as `head` does, ends the output and not the command.
+
+    Raises:
+        OSError: Something else stands in the way; nothing more is tried on this stream.
+    """
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _stream(stream: IO[str] | None) -> IO[str]:
+    """A standard stream, also where whoever started the process closed it."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - as long as the process
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
 
 
 def open_terminal() -> Terminal:
     """The process's own streams; what their encoding cannot say is escaped instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    return Terminal(sys.stdout, sys.stderr)
+    return Terminal(_stream(sys.stdout), _stream(sys.stderr))

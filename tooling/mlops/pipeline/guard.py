@@ -25,8 +25,8 @@ def check_fuse(plan: Plan, allowed: int | None) -> None:
             raise Blocked(
                 Diagnostic(
                     "Too many deletions",
-                    f"{count} objects of {section.stage} would be deleted or replaced: {shown}. "
-                    f"Without being asked for, {bound} of {section.live} are allowed.",
+                    f"Of {section.live} objects of {section.stage}, {count} would be deleted or replaced: {shown}. "
+                    f"{f'Allowed without being asked for: {bound}' if allowed is None else f'You allowed {allowed}'}.",
                     todo="If that is meant, say how many:",
                     command=f"mlops apply --stage {plan.stage} --allow-deletes {count}",
                 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from mlops.cli.completing import environments
 from mlops.cli.options import directory, format_option, open_here, terminal
 from mlops.cli.terminal import Format
 from mlops.cli.versions import search_options, show_details, show_versions
@@ -35,7 +36,7 @@ def list_environments(*, text: Sequence[str], name: str | None, tags: Sequence[s
 
 
 @command.command("show")
-@click.argument("reference", metavar="NAME:VERSION")
+@click.argument("reference", metavar="NAME:VERSION", shell_complete=environments)
 @format_option(Format.TEXT, Format.JSON)
 def show(*, reference: str) -> None:
     """Show one version and who uses it."""
@@ -46,7 +47,7 @@ def show(*, reference: str) -> None:
 
 
 @command.command("lock")
-@click.argument("reference", metavar="NAME[:VERSION]")
+@click.argument("reference", metavar="NAME[:VERSION]", shell_complete=environments)
 @click.option("--upgrade", is_flag=True, help="Take the newest versions, also where the lock is up to date.")
 def lock(*, reference: str, upgrade: bool) -> None:
     """Write the lock of an environment: hashes, for all platforms.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from mlops.cli.completing import objects
 from mlops.cli.options import format_option, open_here, stage_option, terminal
 from mlops.cli.terminal import Format
 
 
 @click.command("show")
-@click.argument("address")
+@click.argument("address", shell_complete=objects)
 @stage_option()
 @format_option(Format.TEXT, Format.JSON)
 def command(*, address: str, stage: str | None) -> None:
