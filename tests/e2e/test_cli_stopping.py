@@ -73,7 +73,7 @@ class Screen:
         os.write(self.leader, text.encode())
 
     def press_until_it_ends(self, key: str) -> int:
-        """Press a key, and again while nothing comes of it: a signal between prompt and wait is overheard by readline."""
+        """Press a key, and again while nothing comes of it: readline overhears a signal between prompt and wait."""
         self.type(key)
         while True:
             if not select.select([self.leader], [], [], 2.0)[0]:

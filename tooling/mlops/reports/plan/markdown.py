@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from mlops.plan.change import Action, Plan
-from mlops.reports.escape import code, html, markdown
+from mlops.reports.escape import code, cut, html, markdown
 from mlops.reports.plan.fields import field_line
 from mlops.reports.plan.heading import revision_text, summary_line
 from mlops.reports.plan.meaning import meaning, needs_reason, soak_text
@@ -17,6 +17,9 @@ LIMIT = 65_535
 """Characters that a comment on GitHub may have (its API answers 422 beyond); Azure DevOps takes more."""
 
 _DESTRUCTIVE = (Action.DELETE, Action.REPLACE)
+_NAME = 100
+"""Characters of a stage, a project or a branch; a plan file may come from elsewhere."""
+
 _WORDS = 300
 """Characters of the meaning of one change; its fields follow in the folded part."""
 
@@ -65,9 +68,10 @@ def _fill(items: Sequence[Listed], write: Callable[[Listed], str], room: int) ->
 
 
 def _head(plan: Plan) -> str:
+    project, origin = (markdown(cut(text, _NAME)) for text in (plan.project, revision_text(plan)))
     return (
-        f"### {code(plan.stage)}: {summary_line(plan)}\n\n"
-        f"{markdown(plan.project)} from {markdown(revision_text(plan))}, effect {code(short(plan.digests.effect))}\n\n"
+        f"### {code(cut(plan.stage, _NAME))}: {summary_line(plan)}\n\n"
+        f"{project} from {origin}, effect {code(short(plan.digests.effect))}\n\n"
     )
 
 
