@@ -54,6 +54,8 @@ def test_without_any_identity_the_operating_system_tells_and_says_so() -> None:
     actor = find_actor({"LOGNAME": "dev"}, {})
     assert (actor.name, actor.email) == ("dev", f"dev@{os.uname().nodename}")
     assert "operating system" in actor.source
+    assert actor.guessed
+    assert not find_actor({"LOGNAME": "dev"}, {"user.name": "Ada"}).guessed
 
 
 def test_a_user_that_the_system_cannot_name_is_named_by_number() -> None:

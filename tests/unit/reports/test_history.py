@@ -48,6 +48,12 @@ def test_history_says_who_what_why_and_from_what() -> None:
     )
 
 
+def test_history_says_from_where_it_knows_who() -> None:
+    """But for Git's own configuration, where everybody looks first."""
+    text = render_history("dev", (replace(ENTRY, who="root <root@vm>", actor_source="operating system, because"),))
+    assert text.splitlines()[0].endswith("root <root@vm> (from operating system, because)")
+
+
 def test_a_stage_without_history_says_so() -> None:
     assert render_history("dev", ()) == "Stage dev has no history yet.\n"
 

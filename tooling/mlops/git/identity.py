@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
+_GUESS = "operating system, because Git has no user.name here"
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts.
@@ -21,6 +24,11 @@ class Actor:
     name: str
     email: str
     source: str
+
+    @property
+    def guessed(self) -> bool:
+        """Whether nobody has said who acts, so that the operating system's user stands for them."""
+        return self.source == _GUESS
 
     def __str__(self) -> str:
         """Write it as Git does."""
@@ -128,4 +136,4 @@ def _from_system(env: Mapping[str, str]) -> Actor:
         user = env.get("LOGNAME") or env.get("USER") or getpass.getuser()
     except (OSError, KeyError):
         user = f"uid {os.getuid()}"
-    return Actor(user, f"{user}@{os.uname().nodename}", "operating system, because Git has no user.name here")
+    return Actor(user, f"{user}@{os.uname().nodename}", _GUESS)

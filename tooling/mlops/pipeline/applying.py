@@ -222,6 +222,8 @@ def _sites(
 
 def _run(workspace: Workspace, scopes: Scopes, plan: Plan, request: ApplyRequest, conduct: Conduct) -> Applied:
     origin = origin_of(workspace, request.reason)
+    if origin.actor.guessed:
+        conduct.say(f"The ledger will say that {origin.actor} did this: taken from the {origin.actor.source}.")
     both = _both(scopes, plan)
 
     def begin(scope: StageScope, section: Section) -> Run:

@@ -57,6 +57,10 @@ class Entry:
     evidence: JSON = None
 
 
+_PLAIN_SOURCES = frozenset({"", "Git configuration"})
+"""Where a name comes from when nothing has to be said about it."""
+
+
 def _origin(entry: Entry) -> str:
     request = f"pull request {entry.pull_request}" if entry.pull_request else ""
     return ", ".join(filter(None, (entry.revision, request)))
@@ -64,7 +68,8 @@ def _origin(entry: Entry) -> str:
 
 def _lines(entry: Entry, palette: Palette) -> Iterator[str]:
     event = palette.paint(_TONES.get(entry.event), entry.event.value.ljust(11))
-    yield f"{time_text(entry.time)}  {event} {plain(entry.who)}"
+    taken = f" (from {plain(entry.actor_source)})" if entry.actor_source not in _PLAIN_SOURCES else ""
+    yield f"{time_text(entry.time)}  {event} {plain(entry.who)}{taken}"
     yield from (f"    {plain(line)}" for line in entry.what)
     if entry.why:
         yield f"    why: {plain(entry.why)}"
