@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 _GUESS = "operating system, because Git has no user.name here"
 
 
