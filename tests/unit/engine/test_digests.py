@@ -184,6 +184,17 @@ def test_each_way_to_be_stale_is_named(world: World) -> None:
     assert stale(world, reviewed, edit)
 
 
+def test_an_unchanged_effect_on_a_changed_object_is_stale(world: World) -> None:
+    """The same spec would be put, over something that nobody has reviewed."""
+    edit = fraud("1", {"instance_count": 3})
+    reviewed = world.plan([*ALL, edit])
+    live = world.west.objects[FRAUD]
+    world.west.objects[FRAUD] = replace(live, spec={**live.spec, "owner": "somebody"})
+    now = world.plan([*ALL, edit])
+    assert (now.digests.effect, now.digests.goal) == (reviewed.digests.effect, reviewed.digests.goal)
+    assert "was changed on its target since it was planned" in stale(world, reviewed, edit)
+
+
 def test_a_first_deployment_is_stale_once_it_is_there() -> None:
     """Plans against nothing are where others do not look."""
     world = World()

@@ -179,6 +179,8 @@ def test_a_base_with_two_versions_keeps_its_traffic_whole(weights: Mapping[str, 
     """A rollout that a ledger has lost is taken up from what is live, and no request falls between two weights."""
     half = steps(fraud("1").spec, fraud("2").spec, Rollout("canary", (weights["2"],)))[1].spec
     assert versions(half) == weights
+    third = make_steps(half, live(fraud("3").spec), Rollout("canary", (10,)), WEIGHTED)[1]
+    assert versions(third.spec)["3"] == max(weights.values()) // 10  # the version with most traffic gives of its own
     for version in ("1", "2", "3"):
         target = live(fraud(version).spec)
         made = make_steps(half, target, CANARY, WEIGHTED)
