@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def team(template: Path, tmp_path: Path) -> Iterator[Team]:
     ada.git("clone", "-q", str(remote), str(tmp_path / "bo"))
     bo = Laptop(tmp_path / "bo")
     for laptop in (ada, bo):
-        laptop.variables["PYTHONPATH"] = f"{plugin.parent}:{_ROOT}"
+        path = (str(plugin.parent), str(_ROOT), *filter(None, (os.environ.get("PYTHONPATH"),)))
+        laptop.variables["PYTHONPATH"] = os.pathsep.join(path)
     yield Team(ada, bo, remote, far)
     ada.close()
     bo.close()
