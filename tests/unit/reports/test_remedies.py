@@ -70,6 +70,9 @@ def test_what_waits_says_how_it_comes(every_action: Plan) -> None:
     kept = remedy(replace(waiting, waits=("model/fraud:2 (files: edited in Git)",)), "dev")
     assert kept is not None
     assert (kept.command, kept.todo.startswith("It is declared, and something keeps it back")) == ("", True)
+    elsewhere = remedy(replace(waiting, waits=("content of a (1).onnx, sha256 0123456789ab",)), "dev")
+    assert elsewhere is not None
+    assert elsewhere.todo.startswith("Apply it where it was registered")
     paused = remedy(replace(waiting, waits=("paused until 1795000000",)), "dev")
     assert paused is not None
     assert paused.command == "mlops apply --stage dev"

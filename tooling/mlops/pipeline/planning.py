@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops.errors import Diagnostic, NotFound, did_you_mean
+from mlops.pipeline.reachable import with_waits
 from mlops.pipeline.usage import users_of
 from mlops.pipeline.view import View, look
 from mlops.pipeline.workspace import StageScope, Workspace
@@ -155,7 +156,9 @@ def _revision(workspace: Workspace) -> dict[str, JSON]:
 
 def plan_scopes(workspace: Workspace, scopes: Scopes, selection: Selection = EVERYTHING) -> Plan:
     """Observe `shared` and the stage, and plan."""
-    return plan_views(workspace, scopes.declared, look_at(scopes), usage_of(workspace, scopes), selection)
+    views = look_at(scopes)
+    declared = with_waits(scopes.declared, (o.address for o in views[0].observed), workspace.blobs)
+    return plan_views(workspace, declared, views, usage_of(workspace, scopes), selection)
 
 
 def _section(

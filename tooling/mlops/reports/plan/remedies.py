@@ -35,6 +35,8 @@ _BLOCKED: Mapping[str, Remedy] = {
 
 
 def _waiting(waits: tuple[str, ...], stage: str) -> Remedy | None:
+    if any(wait.startswith("content of ") for wait in waits):
+        return Remedy("Apply it where it was registered; or put the file beside the YAML, and write path, not files.")
     if any("(" in wait for wait in waits):
         return Remedy("It is declared, and something keeps it back: see to that first, and this goes on by itself.")
     missing = [wait for wait in waits if wait.startswith(("model/", "environment/"))]
