@@ -160,7 +160,9 @@ def _last_good(change: Change, resource: Resource, live: Observed | None, wanted
         return blocked
     needed = resource.after | uses_of(Observed(resource.address, spec, None))
     back = _decide(replace(resource, spec=spec, after=needed), live, wanted)
-    return blocked if back.action is Action.NONE else replace(back, reason=f"back to what was good last ({back.reason}): {denied}")
+    if back.action is Action.NONE:
+        return blocked
+    return replace(back, reason=f"back to what was good last ({back.reason}): {denied}")
 
 
 def _stepped(change: Change, steps: PlannedSteps) -> Change:
