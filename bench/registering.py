@@ -92,6 +92,7 @@ def _rate(folder: Path, count: int, *, together: bool) -> float:
     (folder / "files").mkdir(parents=True)
     items = _versions(folder, count)
     driver = RegistryDriver(Scope("bench", SHARED, "registry", folder, {}))
+    os.sync()
     begin = time.perf_counter()
     if together:
         driver.put_many(items)
@@ -100,7 +101,6 @@ def _rate(folder: Path, count: int, *, together: bool) -> float:
             driver.put(resource, stamp)
     rate = count / (time.perf_counter() - begin)
     driver.close()
-    shutil.rmtree(folder)
     return rate
 
 
