@@ -16,7 +16,7 @@ from bench.measure import ROOT
 from bench.table import Row, render
 
 PARTS = ("registering", "planning", "applying", "remembering", "serving")
-"""Registering comes first: ext4 makes files slowly for minutes after thousands of deletions, which the others end with."""
+"""Registering comes first: ext4 makes files slowly for minutes after thousands of deletions, as the others end with."""
 
 
 def machine() -> str:
