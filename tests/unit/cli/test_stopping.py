@@ -54,6 +54,25 @@ def test_the_first_asks_and_says_so(number: signal.Signals) -> None:
         assert said == "\nStopping: what has begun is finished. Press Ctrl-C again to stop at once.\n"
 
 
+_BUSY = """
+import os, signal, threading
+from mlops.cli.stopping import stoppable
+from mlops.cli.terminal import open_terminal
+stop = threading.Event()
+with stoppable(open_terminal(), stop):
+    with stop._cond:
+        os.kill(os.getpid(), signal.SIGINT)
+    stop.wait()
+print("stopped")
+"""
+
+
+def test_a_request_in_the_middle_of_waiting_for_one_does_not_hang() -> None:
+    """A handler runs between two instructions of the main thread, also while that holds the lock of the event."""
+    done = subprocess.run([sys.executable, "-c", _BUSY], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "stopped\n"
+
+
 def test_the_second_ends_the_process_at_once() -> None:
     with _program() as process:
         process.send_signal(signal.SIGINT)

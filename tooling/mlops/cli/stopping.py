@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
@@ -36,12 +37,17 @@ def stoppable(terminal: Terminal, stop: threading.Event) -> Iterator[None]:
         terminal: Where to say so.
         stop: Set when the user asks to stop; the run finishes what it has begun to write and tells the ledger.
     """
+    stopping = stop.is_set()
 
     def asked(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and stop.is_set():
+        nonlocal stopping
+        if number == signal.SIGINT and stopping:
             _end(terminal)
-        if not stop.is_set():
-            stop.set()
+        if not stopping:
+            stopping = True
+            # A handler interrupts the main thread anywhere, also where it holds the lock within the event: it would
+            # wait for itself. Another thread does not; and starting one this way takes no lock of Python's.
+            _thread.start_new_thread(stop.set, ())
             with contextlib.suppress(RuntimeError):
                 terminal.say("\nStopping: what has begun is finished. Press Ctrl-C again to stop at once.")
 
