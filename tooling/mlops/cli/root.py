@@ -23,7 +23,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Look": {
         "status": "Show what is live, and how it is.",
         "drift": "Show what was changed outside of Git.",
-        "show": "Show an object's declaration and where each value comes from.",
+        "show": "Show an object's declaration and where each value comes from; or a saved plan.",
         "history": "Show who did what, when and why; or what served at a time.",
         "logs": "Show the last lines of an endpoint's logs.",
         "score": "Send a request to an endpoint.",
