@@ -8,9 +8,11 @@ import pytest
 from tests.features.workshop import Workshop
 
 from mlops.errors import Exit
-from mlops.pipeline.history import history
+from mlops.pipeline.history import history, served_at
 from mlops.pipeline.status import drift, status
+from mlops.resource import Address
 
+FRAUD = Address.parse("endpoint/fraud@here")
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
 
 
@@ -45,6 +47,25 @@ def test_times_are_written_for_people(soaking: Workshop) -> None:
     assert all(re.fullmatch(f".*until {TIME}", text) for text in (*told, *waits))
     assert len(told) == 2
     assert len(waits) == 1
+
+
+def test_an_auditor_is_told_both_sides_of_a_step_that_was_not_over(workshop: Workshop) -> None:
+    """While a step soaks in a run, its traffic is live and the step is not found good yet."""
+    workshop.apply()
+    workshop.declare("fraud", "dev", "fraud:2", more="rollout: {strategy: blue_green, soak: 1s}\n")
+    told: list[str] = []
+
+    def ask(_verb: str, _address: Address) -> None:
+        with workshop.opened() as workspace:
+            told.extend(served.rollout for served in served_at(workspace, "dev", workshop.clock.time(), FRAUD).objects)
+
+    workshop.far().after = ask
+    assert workshop.apply().exit_code is Exit.DONE
+    assert [text.partition(", ")[2] for text in told] == [
+        "step 1 begun; served blue: fraud:1 (100 %)",
+        "step 2 begun; served blue: fraud:1 (100 %), then blue: fraud:2 (100 %)",
+        "step 3 begun; served blue: fraud:2 (100 %)",
+    ]
 
 
 def test_history_does_not_say_that_a_paused_goal_serves(soaking: Workshop) -> None:

@@ -205,16 +205,18 @@ def _never_seen(state: State, address: Address) -> NotFound:
 
 
 def _rollout(state: State, address: Address, ledger: Ledger) -> str:
+    """How far a rollout was, and what served. A step that had begun and was not found good yet may have been live."""
     progress = state.rollouts.get(address)
     if progress is None:
         return ""
     spec = ledger.spec(progress.spec)
     done = "done" if progress.done else "begun"
-    weights = progress.weights if progress.done else {**dict.fromkeys(progress.weights, 0), **progress.before}
-    shares = serves(spec, {name: weight for name, weight in weights.items() if weight})
+    sides = [progress.weights] if progress.done else [progress.before, progress.weights]
+    shares = (serves(spec, {name: weight for name, weight in side.items() if weight}) for side in sides)
+    told = dict.fromkeys(", ".join(share) for share in shares if share)
     text = f"to goal {short(progress.goal)}, step {progress.step + 1} {done}"
-    if shares:
-        text += f"; served {', '.join(shares)}"
+    if told:
+        text += f"; served {', then '.join(told)}"
     return f"{text}; paused until {time_text(progress.paused_until)}" if progress.paused_until else text
 
 
