@@ -216,6 +216,12 @@ class Laptop:
         """An endpoint's port."""
         return int(json.loads((self.endpoints / name / "endpoint.json").read_bytes())["port"])
 
+    def sockets(self) -> list[Path]:
+        """Folders of sockets that lie elsewhere, because their paths would be too long."""
+        homes = self.endpoints.glob("[!.]*/endpoint.json")
+        admins = (Path(json.loads(home.read_bytes())["admin"]) for home in homes)
+        return [admin.parent for admin in admins if admin.is_absolute()]
+
     def left(self) -> list[str]:
         """What the compute's folder holds beside the locks of endpoints."""
         found = self.endpoints.iterdir() if self.endpoints.exists() else ()
@@ -273,16 +279,26 @@ class Laptop:
             process.communicate()
         for pid in self.supervisors():
             kill(pid)
+        for folder in self.sockets():
+            shutil.rmtree(folder)
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, and wait until the process is gone."""
+    """SIGKILL, and wait until the process has ended."""
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not _command(Path("/proc", str(pid))), f"the end of {pid}")
+    until(lambda: _has_ended(Path("/proc", str(pid))), f"the end of {pid}")
+
+
+def _has_ended(process: Path) -> bool:
+    """Whether a process is gone, or nobody has waited for it yet (state Z of proc(5))."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except OSError:
+        return True
 
 
 def _command(process: Path) -> list[bytes]:
-    """A process's arguments; none where it is gone or nobody has waited for it yet."""
+    """A process's arguments; none where it is gone or has ended."""
     try:
         return (process / "cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:

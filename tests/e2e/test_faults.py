@@ -71,14 +71,20 @@ def test_a_worker_killed_under_load_costs_the_requests_that_it_had_and_is_replac
     laptop.converge()
 
 
+def listen(port: int) -> socket.socket | None:
+    """Listen on a port; None where it is taken, as it is until the last thread of a killed process has ended."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
 def test_a_stranger_on_the_port_is_named_and_left_alone(laptop: Laptop) -> None:
     laptop.apply()
     port = laptop.port()
     kill(laptop.supervisors()[0])
-    with socket.socket() as stranger:
-        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        stranger.bind(("127.0.0.1", port))
-        stranger.listen()
+    with until(lambda: listen(port), "a free port") as stranger:
+        assert stranger.getsockname()[1] == port
         said = laptop.apply(1)
         assert f"Port {port} belongs to this endpoint for life" in said
         assert f"(pid {os.getpid()})" in said

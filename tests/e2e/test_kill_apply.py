@@ -62,11 +62,13 @@ def test_an_apply_that_was_killed_is_made_good_by_the_next(laptop: Laptop, seed:
     assert laptop.port() == port
     laptop.check_single()
 
+    sockets = laptop.sockets()
     laptop.withdraw()
     for _ in range(random.randint(1, 2)):
         kill_somewhere(laptop, random, "delete")
     laptop.converge()
     laptop.check_gone()
+    assert not any(folder.exists() for folder in sockets)
     assert laptop.records()[-1].event is Event.FINISHED
 
 

@@ -131,12 +131,12 @@ def make_home(folders: Folders, name: str, ports: range) -> Home:
 
 
 def remove_home(home: Home) -> None:
-    """Take the folder of an endpoint away, and the private folder of its socket, if it has one."""
-    remove(home.folder)
+    """Take the folder of an endpoint away; before it the private folder of its socket, which nothing else names."""
     if home.admin.parent != home.folder:
         home.admin.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             home.admin.parent.rmdir()
+    remove(home.folder)
 
 
 def is_foreign(folders: Folders, name: str) -> bool:

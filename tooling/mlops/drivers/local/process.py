@@ -35,6 +35,10 @@ _PORT_TAKEN = 4
 _LAST_WORDS = 5.0
 """Seconds from a signal to the next, harder one."""
 
+_RELEASE = 1.0
+"""Seconds that the port of a killed supervisor may still be bound when its lock is free: one file is closed after the
+other, and not before its last thread has ended."""
+
 _PAUSE = 0.01
 
 _KEPT = frozenset(
@@ -75,7 +79,7 @@ def start(home: Home, document: Mapping[str, JSON], python: Path) -> bool:
     if claim is None:
         return False
     try:
-        if not is_free(home.port):
+        if not _is_free_soon(home.port):
             raise port_is_taken(home.port, home.folder)
         home.logs.mkdir(exist_ok=True)
         home.failure.unlink(missing_ok=True)
@@ -209,6 +213,15 @@ def _not_started(home: Home, code: int) -> TargetError:
             todo=f"Look at the logs in {home.logs}.",
         )
     )
+
+
+def _is_free_soon(port: int) -> bool:
+    deadline = time.monotonic() + _RELEASE
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def _signal(home: Home, number: signal.Signals) -> None:
