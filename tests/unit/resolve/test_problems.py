@@ -260,7 +260,17 @@ def test_what_a_compute_refuses(declare: Declare, changes: Mapping[str, str], wh
 def test_an_environment_without_lock_can_be_refused(declare: Declare) -> None:
     repository = declare({"environments/onnx/1.yaml": "image: a:1\n", "environments/onnx/1.lock": None})
     refused = {"deployments.*.environment.unlocked": "Lock it."}
-    assert the_problem(repository, {"memory": replace(MEMORY, refused=refused)}).todo == "Lock it."
+    problem = the_problem(repository, {"memory": replace(MEMORY, refused=refused)})
+    assert (str(problem.where), problem.todo) == (f"{BASE}:3:18", "Lock it.")
+    assert problem.detail == "laptop installs what a lock says, and the environment of blue has none."
+
+
+def test_an_environment_that_conda_alone_could_make_is_refused_once(declare: Declare) -> None:
+    conda = "conda_file: {dependencies: [cudatoolkit=11]}\n"
+    repository = declare({"environments/onnx/1.yaml": conda, "environments/onnx/1.lock": None})
+    refused = {"deployments.*.environment.unlocked": "Lock it."}
+    problem = the_problem(repository, {"memory": replace(MEMORY, refused=refused)})
+    assert problem.summary == "Conda packages cannot be installed here"
 
 
 def test_other_values_are_not_refused(declare: Declare) -> None:

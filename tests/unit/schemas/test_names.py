@@ -93,3 +93,10 @@ def test_references_in_our_form_and_in_that_of_azure(text: str, name: str, versi
 def test_references_that_name_no_one_version(text: str, advice: str) -> None:
     with pytest.raises(ValueError, match=re.escape(advice)):
         parse_reference(text)
+
+
+@pytest.mark.parametrize(("kind", "article"), [(NameKind.MODEL, "a"), (NameKind.ENVIRONMENT, "an")])
+def test_a_refusal_is_a_sentence(kind: NameKind, article: str) -> None:
+    for name in ("con", "a b", "-"):
+        with pytest.raises(ValueError, match=f'^"{name}" cannot be the name of {article} {kind}[,:] '):
+            check_name(kind, name)

@@ -10,6 +10,8 @@ from mlops.resolve.versions import Version, Versions
 from mlops.schemas.problems import DocumentPath, Problem, dotted
 
 _REFERENCES = ("model", "environment")
+_UNLOCKED = "unlocked"
+"""What the declaration of an environment holds here, beside what was written, where it has no lock."""
 
 
 class _Refusal(NamedTuple):
@@ -45,6 +47,9 @@ class Refusals:
 
 
 def _problem(path: DocumentPath, compute: str, refusal: _Refusal) -> Problem:
+    if path[-1] == _UNLOCKED:
+        detail = f"{compute} installs what a lock says, and the environment of {path[1]} has none."
+        return Problem(path[:3], "Environment cannot be served by the compute", detail, refusal.todo)
     shown = dotted(path) + (f": {refusal.value}" if refusal.value is not None else "")
     place = path[:3] if len(path) > 3 and path[0] == "deployments" and path[2] in _REFERENCES else path
     detail = f'{compute} does not enforce "{shown}".'
@@ -82,5 +87,6 @@ def _with_references(versions: Versions, data: Data) -> Data:
 def _declared(version: Version | None) -> Data:
     if version is None:
         return {}
-    unlocked = {"unlocked": True} if version.resource.address.kind == "environment" and version.lock is None else {}
-    return {**version.document.data, **unlocked}
+    data = version.document.data
+    only_an_image = version.resource.address.kind == "environment" and version.lock is None and "image" in data
+    return {**data, _UNLOCKED: True} if only_an_image else data

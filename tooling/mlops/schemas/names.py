@@ -103,13 +103,12 @@ def check_name(kind: NameKind, text: str) -> str:
     if is_name(kind, text):
         return text
     grammar = _GRAMMARS[kind]
+    named = f"cannot be the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
     if text.lower() in grammar.reserved:
-        raise ValueError(f'"{text}" is reserved and cannot be the name of a {kind}: write another.')
+        raise ValueError(f'"{text}" is reserved and {named}: write another.')
     if _WINDOWS.fullmatch(text):
-        raise ValueError(f'"{text}" cannot be the name of a {kind}, because Windows reserves it: write another.')
-    raise ValueError(
-        f'"{text}" cannot be the name of a {kind}: write {grammar.shortest} to {grammar.longest} {grammar.rule}.'
-    )
+        raise ValueError(f'"{text}" {named}, because Windows reserves it: write another.')
+    raise ValueError(f'"{text}" {named}: write {grammar.shortest} to {grammar.longest} {grammar.rule}.')
 
 
 def parse_reference(text: str, kind: NameKind = NameKind.MODEL) -> Reference:
