@@ -170,6 +170,8 @@ def _end_leaks(run: str) -> Iterator[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Seal the room before any test module is imported."""
+    # What starts CI in the background makes it deaf to Ctrl-C, and so would be every program that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     in_ci = os.environ.get("CI", "").lower() in {"1", "true"}
     _register_profiles(in_ci=in_ci)
     home = Path(tempfile.mkdtemp(prefix="mlops-home-"))

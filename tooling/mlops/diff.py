@@ -62,9 +62,7 @@ def _sides(
         yield path, declared, applied, live
 
 
-def _worst(
-    path: tuple[str, ...], value: JSON | Unset, declared: Spec, rules: Sequence[FieldRule]
-) -> FieldRule | None:
+def _worst(path: tuple[str, ...], value: JSON | Unset, declared: Spec, rules: Sequence[FieldRule]) -> FieldRule | None:
     """The rule that decides about a whole group: the most severe one of what is in it."""
     if not isinstance(value, Mapping) or not value:
         return rule_for(path, declared, rules)
