@@ -34,6 +34,13 @@ def test_it_is_shown_as_it_was_made(workshop: Workshop, mlops: Mlops, tmp_path: 
     assert json.loads(mlops("show", "plan.json", "--format", "json").stdout) == json.loads(write_plan(plan))
 
 
+def test_the_command_that_applies_it_can_be_copied(workshop: Workshop, mlops: Mlops) -> None:
+    for command in (("plan",), ("snapshot",)):
+        done = mlops(*command, "--stage", "dev", "--out", "a file.json", cwd=workshop.root)
+        assert done.returncode == 0
+        assert done.stderr.endswith("'a file.json'\n")
+
+
 def test_what_is_no_plan_is_refused(mlops: Mlops, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("{}")
     done = mlops("show", "plan.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -24,5 +25,5 @@ def command(*, directory: Path, project: str | None) -> None:
     streams = terminal()
     streams.result("".join(f"{directory / name}\n" for name in made.files))
     streams.warn(*made.warnings)
-    steps = "".join(f"\n    {step}" for step in (f"cd {directory}", "mlops plan", "mlops apply", "mlops score hello"))
+    steps = "".join(f"\n    {step}" for step in (f"cd {shlex.quote(str(directory))}", "mlops plan", "mlops apply", "mlops score hello"))
     streams.say(f"Made project {made.project}. Next:{steps}")

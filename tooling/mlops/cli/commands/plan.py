@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def command(
 
         with writing(out):
             out.write_bytes(write_plan(plan))
-        streams.say(f"Saved. To apply exactly this plan:\n    mlops apply {out}")
+        streams.say(f"Saved. To apply exactly this plan:\n    mlops apply {shlex.quote(str(out))}")
     return plan.summary.exit_code if detailed_exitcode else Exit.DONE
 
 

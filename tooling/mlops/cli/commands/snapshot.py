@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -31,4 +32,4 @@ def command(*, stage: str | None, out: Path | None) -> None:
     else:
         with writing(out):
             out.write_bytes(data)
-        terminal().say(f"Saved. To plan from it:\n    mlops plan --stage {chosen} --from-snapshot {out}")
+        terminal().say(f"Saved. To plan from it:\n    mlops plan --stage {chosen} --from-snapshot {shlex.quote(str(out))}")
