@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.laptop import Gate, Laptop, make_laptop, make_template
+from tests.e2e.laptop import Laptop, make_laptop, make_template
+from tests.e2e.processes import Gate
 
 
 @pytest.fixture(scope="session")

@@ -2,90 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
+from tests.e2e.greetings import GREETINGS, SCRIPT, endpoint
+from tests.e2e.processes import DEADLINE, kill, processes, until
 from tests.scoring.load import Load, Target, background
 
 from mlops.git import GitRepository
 from mlops.ledger import Ledger, Record, State
 from mlops.resource import Event
 
-T = TypeVar("T")
-
 MLOPS = Path(sys.executable).parent / "mlops"
-DEADLINE = 60.0
-GREETINGS = {"1": "Hello", "2": "Moin", "3": "Servus"}
-PATIENT = {"request_timeout_ms": 60000, "max_queue_wait_ms": 60000}
-"""On a machine that is busy with something else, an answer may be late; late is not lost."""
-
-_SCRIPT = '''"""Greets."""
-
-import json
-import os
-from pathlib import Path
-
-_loaded = {}
-
-
-def init():
-    """Load the greeting; where a gate is named and stands, only after somebody has opened and closed it."""
-    gate = Path(os.environ.get("GATE", "/nowhere"))
-    if gate.exists():
-        with gate.open() as stream:
-            stream.read()
-    model = Path(os.environ["AZUREML_MODEL_DIR"]) / "greeting.json"
-    _loaded["greeting"] = json.loads(model.read_text())["greeting"]
-
-
-def run(data):
-    """Say the greeting and who says it; an empty request says that all is well."""
-    if not json.loads(data):
-        return {"well": True}
-    return {"greeting": _loaded["greeting"], "pid": os.getpid()}
-'''
-
-
-def until(condition: Callable[[], T | None], what: str) -> T:
-    """Poll until a condition gives something; for what sends no event."""
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not come about within {DEADLINE:.0f} s")
-
-
-def deployment(model: str = "greeting:1", **fields: object) -> dict[str, object]:
-    """A deployment's document; fields are added or replaced."""
-    script = {"code": "code", "scoring_script": "score.py"}
-    settled = {"environment": "plain:1", "code_configuration": script, "request_settings": PATIENT}
-    return {"model": model, **settled, **fields}
-
-
-def endpoint(**fields: object) -> dict[str, object]:
-    """An endpoint's document; fields are added, replaced, or left out where they are None."""
-    settled: dict[str, object] = {
-        "type": "online",
-        "auth_mode": "none",
-        "deployments": {"main": deployment()},
-        "sample_request": {"request": "sample.json", "expected": {"well": True}},
-        "rollout": {"strategy": "canary", "weights": [50]},
-    }
-    return {name: value for name, value in (settled | fields).items() if value is not None}
 
 
 @dataclass
@@ -152,7 +89,7 @@ class Laptop:
         """Declare an endpoint in stage dev; the patch is the stage file, the document's fields are the endpoint's."""
         folder = f"endpoints/{name}"
         self.write(f"{folder}/endpoint.yaml", endpoint(**document))
-        self.write(f"{folder}/code/score.py", _SCRIPT)
+        self.write(f"{folder}/code/score.py", SCRIPT)
         self.write(f"{folder}/sample.json", {})
         self.write(f"{folder}/dev.yaml", {"compute": "here", **(patch or {})})
 
@@ -229,11 +166,11 @@ class Laptop:
 
     def supervisors(self) -> list[int]:
         """Processes of supervisors of this clone."""
-        return _processes(self.root, b"mlops_scoring.supervisor")
+        return processes(self.root, b"mlops_scoring.supervisor")
 
     def workers(self) -> list[int]:
         """Processes of workers of this clone."""
-        return _processes(self.root, b"mlops_scoring.worker")
+        return processes(self.root, b"mlops_scoring.worker")
 
     def check_single(self, workers: int = 1, name: str = "hello") -> None:
         """One endpoint, one supervisor, so many workers, one folder."""
@@ -283,34 +220,6 @@ class Laptop:
             shutil.rmtree(folder)
 
 
-def kill(pid: int) -> None:
-    """SIGKILL, and wait until the process has ended."""
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: _has_ended(Path("/proc", str(pid))), f"the end of {pid}")
-
-
-def _has_ended(process: Path) -> bool:
-    """Whether a process is gone, or nobody has waited for it yet (state Z of proc(5))."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
-    except OSError:
-        return True
-
-
-def _command(process: Path) -> list[bytes]:
-    """A process's arguments; none where it is gone or has ended."""
-    try:
-        return (process / "cmdline").read_bytes().split(b"\0")[:-1]
-    except OSError:
-        return []
-
-
-def _processes(root: Path, module: bytes) -> list[int]:
-    inside = os.fsencode(root) + b"/"
-    found = {int(p.name): _command(p) for p in Path("/proc").glob("[0-9]*")}
-    return [pid for pid, command in found.items() if module in command and any(inside in part for part in command)]
-
-
 def make_template(folder: Path) -> Path:
     """A repository as `mlops init` makes it, with three greetings for models and the endpoint `hello` in stage dev."""
     template = Laptop(folder)
@@ -343,32 +252,6 @@ def make_laptop(template: Path, folder: Path, **project: object) -> Laptop:
     return laptop
 
 
-class Gate:
-    """A named pipe at which somebody who opens it for reading waits until the test lets them through."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        os.mkfifo(path)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Wait until somebody has come; they wait while the block runs, and nobody waits here afterwards."""
-        writer = until(self._open, "somebody at the gate")
-        self.path.unlink()
-        try:
-            yield
-        finally:
-            os.close(writer)
-
-    def _open(self) -> int | None:
-        try:
-            return os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            return None
-
-
-def lines(text: str, part: str) -> Sequence[str]:
+def lines(text: str, part: str) -> list[str]:
     """The lines with a part."""
     return [line for line in text.splitlines() if part in line]

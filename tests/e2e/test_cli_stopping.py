@@ -10,7 +10,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.e2e.laptop import MLOPS, Gate, Laptop
+from tests.e2e.laptop import MLOPS, Laptop
+from tests.e2e.processes import Gate
 
 from mlops.resource import Event
 

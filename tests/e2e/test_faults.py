@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.disks import Disk, read_only, small_disk
-from tests.e2e.laptop import Laptop, kill, make_laptop, until
+from tests.e2e.laptop import Laptop, make_laptop
+from tests.e2e.processes import kill, until
 
 from mlops.clock import SystemClock
 from mlops.errors import Exit

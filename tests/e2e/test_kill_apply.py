@@ -9,7 +9,8 @@ import subprocess
 from random import Random
 
 import pytest
-from tests.e2e.laptop import DEADLINE, Gate, Laptop
+from tests.e2e.laptop import Laptop
+from tests.e2e.processes import DEADLINE, Gate
 
 from mlops.errors import Exit
 from mlops.resource import Event

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.e2e.laptop import GREETINGS, Laptop, deployment
+from tests.e2e.greetings import GREETINGS, deployment
+from tests.e2e.laptop import Laptop
 
 ROLLOUTS = ({"strategy": "canary", "weights": [10, 50]}, {"strategy": "blue_green"}, {"strategy": "all_at_once"})
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.e2e.laptop import Gate, Laptop, kill, make_laptop
+from tests.e2e.laptop import Laptop, make_laptop
+from tests.e2e.processes import Gate, kill
 
 from mlops.resource import Event
 
