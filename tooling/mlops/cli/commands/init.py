@@ -25,5 +25,6 @@ def command(*, directory: Path, project: str | None) -> None:
     streams = terminal()
     streams.result("".join(f"{directory / name}\n" for name in made.files))
     streams.warn(*made.warnings)
-    steps = "".join(f"\n    {step}" for step in (f"cd {shlex.quote(str(directory))}", "mlops plan", "mlops apply", "mlops score hello"))
+    enter = f"cd {shlex.quote(str(directory))}"
+    steps = "".join(f"\n    {step}" for step in (enter, "mlops plan", "mlops apply", "mlops score hello"))
     streams.say(f"Made project {made.project}. Next:{steps}")

@@ -32,4 +32,5 @@ def command(*, stage: str | None, out: Path | None) -> None:
     else:
         with writing(out):
             out.write_bytes(data)
-        terminal().say(f"Saved. To plan from it:\n    mlops plan --stage {chosen} --from-snapshot {shlex.quote(str(out))}")
+        again = f"mlops plan --stage {chosen} --from-snapshot {shlex.quote(str(out))}"
+        terminal().say(f"Saved. To plan from it:\n    {again}")
