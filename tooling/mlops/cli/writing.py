@@ -1,4 +1,4 @@
-"""Files that the user asked a command to write."""
+"""Files that a command writes for the user, and what stands in the way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def writing(target: Path) -> Iterator[None]:
     """Say what stands in the way where the block cannot write.
 
     Args:
-        target: What the user named.
+        target: What is written, where the system does not name it.
 
     Raises:
         MlopsError: The system refused.
@@ -22,5 +22,7 @@ def writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        detail = f"{target}: {error.strerror or error}."
-        raise MlopsError(Diagnostic("Cannot write", detail, todo="Name another place, or make its folder.")) from error
+        detail = f"{error.filename or target}: {error.strerror or error}."
+        raise MlopsError(
+            Diagnostic("Cannot write", detail, todo="Make room or mend the permissions, or name another place.")
+        ) from error

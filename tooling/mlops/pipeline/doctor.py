@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -76,6 +77,21 @@ def _check_git(site: _Site) -> Iterator[Finding]:
         )
     else:
         yield _ok("git", said)
+
+
+def _check_access(site: _Site) -> Iterator[Finding]:
+    """Whether there can be written what an apply writes: objects and refs of the ledger, and what runs here."""
+    private = site.root / PRIVATE
+    needed = [private if private.is_dir() else site.root]
+    if site.workspace is not None:
+        common = site.workspace.git.common_directory
+        needed += [common / "objects", common / "refs"]
+    closed = [str(folder) for folder in needed if not os.access(folder, os.W_OK | os.X_OK)]
+    if closed:
+        said = f"{', '.join(closed)} cannot be written"
+        yield Finding("access", Verdict.BAD, said, "Here one can plan and look, not apply: mend the permissions.")
+    else:
+        yield _ok("access", f"{PRIVATE} and the ledger can be written")
 
 
 def _check_private(site: _Site) -> Iterator[Finding]:
@@ -206,6 +222,7 @@ def _check_disk(site: _Site) -> Iterator[Finding]:
 
 _CHECKS: tuple[Check, ...] = (
     _check_git,
+    _check_access,
     _check_private,
     _check_pointers,
     _check_remote,

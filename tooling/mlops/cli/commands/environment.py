@@ -10,6 +10,7 @@ from mlops.cli.completing import environments
 from mlops.cli.options import directory, format_option, open_here, terminal
 from mlops.cli.terminal import Format
 from mlops.cli.versions import search_options, show_details, show_versions
+from mlops.cli.writing import writing
 
 
 @click.group("environment")
@@ -58,7 +59,9 @@ def lock(*, reference: str, upgrade: bool) -> None:
     from mlops.pipeline.workspace import find_root
     from mlops.reports.locking import render_locking
 
-    done = lock_environment(find_root(directory()), reference, upgrade=upgrade)
+    root = find_root(directory())
+    with writing(root / "environments"):
+        done = lock_environment(root, reference, upgrade=upgrade)
     streams = terminal()
     streams.result(f"{done.path}\n")
     streams.say(render_locking(done))

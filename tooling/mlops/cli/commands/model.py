@@ -14,10 +14,13 @@ from mlops.cli.options import format_option, open_here, terminal
 from mlops.cli.pairs import PAIR, numbers
 from mlops.cli.terminal import Format
 from mlops.cli.versions import search_options, show_details, show_versions
+from mlops.cli.writing import writing
 from mlops.errors import Exit
 
 if TYPE_CHECKING:
     from mlops.pipeline.models import Verified
+
+_MODELS = Path("models")
 
 
 @click.group("model")
@@ -75,7 +78,9 @@ def register(  # noqa: PLR0913 - one parameter an option
         training=trained_in,
         type=kind,
     )
-    made = register(open_here(), name, files, said)
+    workspace = open_here()
+    with writing(_MODELS):
+        made = register(workspace, name, files, said)
     streams = terminal()
     streams.result(f"{made.reference}\n")
     streams.say(f"Wrote {made.file}. Commit it, and name {made.reference} in an endpoint.")
@@ -90,7 +95,9 @@ def adopt(*, reference: str) -> None:
     """
     from mlops.pipeline.models import adopt
 
-    made = adopt(open_here(), reference)
+    workspace = open_here()
+    with writing(_MODELS):
+        made = adopt(workspace, reference)
     terminal().result(f"{made.file}\n")
     terminal().say(f"Wrote {made.file}. Commit it.")
 
@@ -134,7 +141,9 @@ def tag(*, reference: str, tags: Sequence[tuple[str, str]], remove: Sequence[str
 
     if not tags and not remove and description is None:
         raise click.UsageError("Say what to change: KEY=VALUE, --remove KEY or --description TEXT.")
-    edited = tag(open_here(), reference, Edit(dict(tags), remove, description))
+    workspace = open_here()
+    with writing(_MODELS):
+        edited = tag(workspace, reference, Edit(dict(tags), remove, description))
     streams = terminal()
     streams.result(f"{edited.file}\n")
     streams.say(f"Edited {edited.file}. Commit and apply it." if edited.changed else "It said so already.")
@@ -152,7 +161,9 @@ def delete(*, reference: str, reason: str) -> None:
     """
     from mlops.pipeline.models import delete
 
-    done = delete(open_here(), reference, reason)
+    workspace = open_here()
+    with writing(_MODELS):
+        done = delete(workspace, reference, reason)
     streams = terminal()
     streams.result("".join(f"{name}\n" for name in done.removed))
     streams.say(f"Its number is remembered in {done.tombstones}. Commit both, and apply.")
