@@ -13,7 +13,7 @@ from mlops.pipeline.planning import Scopes, open_scopes, plan_scopes
 from mlops.pipeline.workspace import StageScope, Workspace
 from mlops.plan import Action, Change
 from mlops.reports.values import time_text
-from mlops.resource import JSON, Address, Event, FieldEffect, Health, Observed
+from mlops.resource import JSON, Address, Event, FieldEffect, Health, HealthState, Observed
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ def _note(observed: Observed, state: State) -> str:
     return f"rollout under way, step {rollout.step + 1}"
 
 
+_GONE = Health(HealthState.FAILED, "gone from the target; the next apply creates it if it is declared")
+
+
 def _scope_status(scope: StageScope) -> Iterator[ObjectStatus]:
     state = scope.ledger.state()
     seen: set[Address] = set()
@@ -82,10 +85,13 @@ def _scope_status(scope: StageScope) -> Iterator[ObjectStatus]:
                 observed.outputs,
                 _note(observed, state),
             )
+    for address, applied in state.applied.items():
+        if address not in seen:
+            yield ObjectStatus(address, scope.stage, (), _GONE, None, applied.since, {})
 
 
 def status(workspace: Workspace, stage: str, *, shared: bool = False) -> tuple[ObjectStatus, ...]:
-    """What is live in a stage.
+    """What is live in a stage, and what the ledger has applied there and is gone.
 
     Args:
         workspace: The opened repository.
