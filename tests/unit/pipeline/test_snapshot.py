@@ -9,9 +9,13 @@ import pytest
 from tests.features.workshop import Workshop
 
 from mlops.errors import InvalidPlan
+from mlops.ledger import Intent
+from mlops.pipeline.applying import origin_of
 from mlops.pipeline.planning import plan
 from mlops.pipeline.snapshot import plan_from, read_snapshot, take_snapshot
+from mlops.plan import Action
 from mlops.plan.file import write_plan
+from mlops.resource import Address
 
 Document = dict[str, object]
 
@@ -39,6 +43,18 @@ def test_the_plan_is_that_of_the_live_targets(busy: Workshop, stage: str) -> Non
     with busy.opened() as workspace:
         from_snapshot = plan_from(workspace, read_snapshot(taken(busy, stage)))
         assert write_plan(from_snapshot) == write_plan(plan(workspace, stage))
+
+
+def test_what_a_dead_run_may_have_left_is_planned_from_a_snapshot_too(workshop: Workshop) -> None:
+    """It was killed in a first deployment, and its endpoint is not declared any more."""
+    workshop.apply()
+    lost = Address.parse("endpoint/lost@here")
+    with workshop.opened() as workspace:
+        with workspace.ledger("dev", local=True).begin(Intent(origin_of(workspace, ""), {lost: "0" * 64})) as run:
+            run.interrupt(())
+        from_snapshot = plan_from(workspace, read_snapshot(taken(workshop)))
+        assert {c.address: c.action for c in from_snapshot.changes}[lost] is Action.DELETE
+        assert write_plan(from_snapshot) == write_plan(plan(workspace, "dev"))
 
 
 def edits() -> dict[str, Callable[[Document], object]]:

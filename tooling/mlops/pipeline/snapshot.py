@@ -89,6 +89,7 @@ def _view_json(view: Seen) -> dict[str, JSON]:
             str(a): {"goal": r.goal, "base": r.base, "paused_until": r.paused_until, "done": r.done}
             for a, r in baseline.rollouts.items()
         },
+        "intended": {str(a): g for a, g in baseline.intended.items()},
         "specs": {goal: spec for goal, spec in specs.items() if spec is not None},
     }
 

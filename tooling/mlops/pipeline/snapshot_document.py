@@ -99,6 +99,8 @@ class ViewDocument(_Document):
     """Goals that were returned from, with the reason."""
     rollouts: dict[AddressText, RolloutDocument]
     """Rollouts under way."""
+    intended: dict[AddressText, Digest | None]
+    """Goals that runs which did not end were about to apply; null for a deletion."""
     specs: dict[Digest, dict[str, JsonValue]]
     """Specs by goal, as far as a plan needs them."""
 
@@ -112,6 +114,7 @@ class ViewDocument(_Document):
             good={Address.parse(a): goal for a, goal in self.good.items()},
             denied={Address.parse(a): goals for a, goals in self.denied.items()},
             rollouts={Address.parse(a): rollout for a, rollout in rollouts.items()},
+            intended={Address.parse(a): goal for a, goal in self.intended.items()},
             spec=specs.get,
         )
 
