@@ -280,6 +280,9 @@ class HealthState(StrEnum):
     FAILED = "Failed"
 
 
+_RANK: Mapping[HealthState, int] = {state: rank for rank, state in enumerate(HealthState)}
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a live object is.
@@ -318,6 +321,7 @@ class Observed:
         outputs: What it offers, such as `scoring_uri`.
         health: How it is.
         traffic: Per live deployment, what the gateway counted.
+        healths: Per live deployment, how it is, where the target tells them apart.
     """
 
     address: Address
@@ -326,6 +330,14 @@ class Observed:
     outputs: Mapping[str, str] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    healths: Mapping[str, Health] = field(default_factory=dict)
+
+    def health_of(self, deployments: Iterable[str]) -> Health:
+        """The worst health among some live deployments; that of the whole where the target does not tell them apart."""
+        names = tuple(deployments)
+        if not names or any(name not in self.healths for name in names):
+            return self.health
+        return max((self.healths[name] for name in names), key=lambda health: _RANK[health.state])
 
 
 class Event(StrEnum):

@@ -294,6 +294,43 @@ def test_a_first_deployment_that_fails_is_tried_again_by_every_run() -> None:
     assert outcomes(world.apply([V1, fraud("1")])) == {str(FRAUD): "done"}
 
 
+# ------------------------------------------------------------------------------------- what is sick and is replaced
+
+
+@pytest.mark.parametrize("rollout", [Rollout(), CANARY, Rollout("blue_green")], ids=lambda r: r.strategy)
+def test_a_first_deployment_that_failed_is_mended_by_another_version(rollout: Rollout) -> None:
+    """The sick version is not waited for, and is no fault of the new one that would be remembered."""
+    world = World()
+    world.west.judge = sick("1")
+    assert outcomes(world.apply([*ALL, fraud("1")]))[str(FRAUD)] == "failed"
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=rollout)])) == {str(FRAUD): "done"}
+    assert versions(world.live()[FRAUD].spec) == {"2": 100}
+    assert world.state.denied == {}
+
+
+def test_a_version_that_went_bad_while_it_served_is_replaced() -> None:
+    world = World()
+    world.apply([*ALL, fraud("1")])
+    world.west.judge = sick("1", state=HealthState.UNHEALTHY)
+    assert outcomes(world.apply([*ALL, fraud("2", rollout=CANARY)])) == {str(FRAUD): "done"}
+    assert world.state.denied == {}
+
+
+def test_of_two_sick_versions_the_new_one_is_told_and_remembered() -> None:
+    world = World()
+    world.west.judge = sick("1", "2")
+    world.apply([*ALL, fraud("1")])
+    world.apply([*ALL, fraud("2", rollout=CANARY)])
+    assert list(world.state.denied[FRAUD].values()) == ["version 2 crashed"]
+
+
+def test_a_soak_goes_on_while_the_old_version_is_sick() -> None:
+    world = World()
+    pause(world, fraud("2", rollout=SOAKING))
+    world.west.judge = sick("1")
+    assert change_of(world.plan([*ALL, fraud("2", rollout=SOAKING)])).action is Action.WAIT
+
+
 # --------------------------------------------------------------------------------------------------- long soaks
 
 

@@ -55,6 +55,13 @@ def test_requests_and_errors_are_given_per_live_deployment() -> None:
     assert observed.traffic == {"blue": Traffic(10, 3), "green": Traffic(10, 3)}
 
 
+def test_each_deployment_has_a_health_of_its_own() -> None:
+    observed = to_observed(HOME, "here", {"deployments": said(blue="Healthy", green="Failed")})
+    assert observed.health_of(["blue"]).state is HealthState.HEALTHY
+    assert observed.health_of(["green", "blue"]).state is HealthState.FAILED
+    assert observed.health_of(["unknown"]) == observed.health_of([]) == observed.health
+
+
 def test_silence_is_unhealthy() -> None:
     observed = to_silent(HOME, "here", {})
     assert observed.health.state is HealthState.UNHEALTHY

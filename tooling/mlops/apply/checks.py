@@ -124,8 +124,9 @@ class Soak:
         Raises:
             Unhealthy: It is bad.
         """
-        if now.health.state not in (HealthState.HEALTHY, HealthState.TRANSITIONING):
-            raise Unhealthy(f"went bad while soaking: {now.health.reason or now.health.state}", now)
+        health = now.health_of(self.step.check)
+        if health.state not in (HealthState.HEALTHY, HealthState.TRANSITIONING):
+            raise Unhealthy(f"went bad while soaking: {health.reason or health.state}", now)
         if not self.step.weight:
             return True
         rate = self.rate(now)

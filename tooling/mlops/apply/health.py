@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mlops.clock import Clock
@@ -68,16 +68,26 @@ class Unhealthy(Exception):
         self.observed = observed
 
 
-def _settled(observed: Observed | None, expects: Callable[[Observed], bool]) -> bool:
+def _settled(observed: Observed | None, expects: Callable[[Observed], bool], deployments: Sequence[str]) -> bool:
     if observed is None:
         return False
-    if observed.health.state is HealthState.FAILED:
-        raise Unhealthy(observed.health.reason or "it failed", observed)
-    return observed.health.state is HealthState.HEALTHY and expects(observed)
+    health = observed.health_of(deployments)
+    if health.state is HealthState.FAILED:
+        raise Unhealthy(health.reason or "it failed", observed)
+    return health.state is HealthState.HEALTHY and expects(observed)
 
 
-def wait_healthy(watch: Watch, timeout: float, expects: Callable[[Observed], bool]) -> Observed:
+def wait_healthy(
+    watch: Watch, timeout: float, expects: Callable[[Observed], bool], deployments: Sequence[str] = ()
+) -> Observed:
     """Look until the object is as expected and healthy.
+
+    Args:
+        watch: Where to look.
+        timeout: Seconds.
+        expects: Whether what was put has arrived.
+        deployments: Live names of those that have to be healthy, and no others: a version that is sick already must not
+            keep the one that replaces it from coming. None named: the whole object.
 
     Raises:
         Unhealthy: It failed, or was not healthy in time.
@@ -86,9 +96,9 @@ def wait_healthy(watch: Watch, timeout: float, expects: Callable[[Observed], boo
     """
     observed: Observed | None = None
     for observed in watch.looks(watch.clock.uptime() + timeout):
-        if observed is not None and _settled(observed, expects):
+        if observed is not None and _settled(observed, expects, deployments):
             return observed
     if observed is None:
         raise Unhealthy(f"it is not live {timeout:.0f} s after it was put", None)
-    health = observed.health
+    health = observed.health_of(deployments)
     raise Unhealthy(f"{health.state} after {timeout:.0f} s{': ' if health.reason else ''}{health.reason}", observed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -93,8 +93,10 @@ def _carried(watch: Watch, spec: Spec) -> Spec:
     return carry_over(spec, live.spec, rules) if live is not None else spec
 
 
-def _put(site: Site, change: Change, spec: Spec, goal: str) -> tuple[Mapping[str, str], Observed | None]:
-    """Put a spec and wait for health.
+def _put(
+    site: Site, change: Change, spec: Spec, goal: str, deployments: Sequence[str] = ()
+) -> tuple[Mapping[str, str], Observed | None]:
+    """Put a spec and wait for the health of these live deployments; none named: of the whole.
 
     Raises:
         Unhealthy: It did not become healthy.
@@ -111,7 +113,7 @@ def _put(site: Site, change: Change, spec: Spec, goal: str) -> tuple[Mapping[str
     timeout = TIMEOUTS.get(change.address.kind)
     if timeout is None:
         return outputs, None
-    observed = wait_healthy(watch, resource.timeout or timeout, _serves(spec, resource))
+    observed = wait_healthy(watch, resource.timeout or timeout, _serves(spec, resource), deployments)
     return {**outputs, **observed.outputs}, observed
 
 
@@ -159,7 +161,7 @@ def _step(site: Site, change: Change, index: int, goal: str) -> tuple[Result, fl
     step = change.steps[index]
     observed: Observed | None = None
     try:
-        outputs, observed = _put(site, change, step.spec, goal)
+        outputs, observed = _put(site, change, step.spec, goal, step.check)
         until = _check(site, change, step, observed) if observed is not None else None
     except Unhealthy as error:
         raise _Return(str(error), error.observed, bad=True) from error

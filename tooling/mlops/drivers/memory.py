@@ -179,7 +179,16 @@ class MemoryDriver:
     def _with_health(self, observed: Observed) -> Observed:
         judged = self._target.judge(observed.address, observed.spec) if self._target.judge else None
         health = judged or self._target.health.get(observed.address, Health())
-        return replace(observed, health=health, traffic=dict(self._target.traffic.get(observed.address, {})))
+        traffic = dict(self._target.traffic.get(observed.address, {}))
+        return replace(observed, health=health, traffic=traffic, healths=self._healths(observed))
+
+    def _healths(self, observed: Observed) -> dict[str, Health]:
+        """Each live deployment judged as if it were the only one; none where health is not judged by the spec."""
+        deployments, judge = observed.spec.get("deployments"), self._target.judge
+        if judge is None or not isinstance(deployments, Mapping):
+            return {}
+        alone = {name: {**observed.spec, "deployments": {name: value}} for name, value in deployments.items()}
+        return {name: judge(observed.address, spec) or Health() for name, spec in alone.items()}
 
     def put(self, resource: Resource, stamp: Stamp) -> Mapping[str, str]:
         """Make it so."""

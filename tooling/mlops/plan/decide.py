@@ -76,7 +76,8 @@ def _update(change: Change, resource: Resource, live: Observed, wanted: Wanted) 
         return replace(change, action=Action.REPLACE, reason=paths, steps=steps.steps)
     steps = plan_steps(resource, live, wanted)
     soaking = wanted.baseline.rollouts.get(resource.address)
-    if steps.resumes and soaking is not None and soaking.soaks(wanted.now) and live.health.state in _SERVES:
+    well = live.health_of(steps.steps[0].check).state in _SERVES
+    if steps.resumes and soaking is not None and soaking.soaks(wanted.now) and well:
         until = f"paused until {_moment(soaking.paused_until or 0.0)}"
         return replace(change, action=Action.WAIT, reason="the step under way is soaking", waits=(until,))
     return _stepped(replace(change, action=Action.UPDATE, reason=steps.reason or _reason(fields)), steps)

@@ -22,13 +22,15 @@ def to_observed(home: Home, compute: str, said: Mapping[str, JSON]) -> Observed:
     """An endpoint whose supervisor answered."""
     document = mapping(said.get("configuration"))
     deployments = mapping(said.get("deployments"))
+    healths = {name: _health(name, mapping(value)) for name, value in deployments.items()}
     return Observed(
         address_of(home.name, compute),
         spec_of(document),
         stamp_of(document),
         home.outputs,
-        worst(_health(name, mapping(value)) for name, value in deployments.items()),
+        worst(healths.values()),
         {name: _traffic(mapping(value)) for name, value in deployments.items()},
+        healths,
     )
 
 
