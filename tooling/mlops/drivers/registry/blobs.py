@@ -37,7 +37,7 @@ class _Incoming:
     """A temporary file that is complete but has no digest for a name yet; its lock is held while it is open."""
 
     descriptor: int
-    path: Path
+    path: str
     sha256: str = ""
     named: bool = False
 
@@ -59,11 +59,15 @@ class FileBlobs:
 
     def has(self, sha256: str) -> bool:
         """Whether the content is here; its bytes are not read."""
-        return _is_digest(sha256) and self.file(sha256).is_file()
+        return _is_digest(sha256) and os.path.isfile(self._place(sha256))  # noqa: PTH113 - asked once a file of thousands
 
     def file(self, sha256: str) -> Path:
         """Where the content is, or would be."""
-        return self._store / f"{sha256[:2]}/{sha256[2:]}"
+        return Path(self._place(sha256))
+
+    def _place(self, sha256: str) -> str:
+        """The same as text: of thousands of files, building paths took a third of the time."""
+        return f"{self._store}/{sha256[:2]}/{sha256[2:]}"
 
     def path(self, sha256: str) -> Path:
         """The file with the content; see `mlops.driver.Blobs.path`.
@@ -192,14 +196,14 @@ class FileBlobs:
             for declared, source in batch:
                 self._receive(source, declared, incoming)
             sync_files([file.descriptor for file in incoming])
-            sync_directories([self._name(file) for file in incoming])
+            sync_directories(Path(shard) for shard in dict.fromkeys([self._name(file) for file in incoming]))
         except OSError as error:
             raise disk_failed(error, self._root) from error
         finally:
             for file in incoming:
                 os.close(file.descriptor)
                 if not file.named:
-                    file.path.unlink(missing_ok=True)
+                    Path(file.path).unlink(missing_ok=True)
         return [file.sha256 for file in incoming]
 
     def _prepare(self) -> None:
@@ -223,25 +227,26 @@ class FileBlobs:
         if declared is not None and declared != file.sha256:
             raise not_as_declared(source, declared, file.sha256)
 
-    def _open_incoming(self) -> tuple[int, Path]:
+    def _open_incoming(self) -> tuple[int, str]:
         while True:
-            path = self._incoming / os.urandom(12).hex()
+            path = f"{self._incoming}/{os.urandom(12).hex()}"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:  # a sweeper may have come between the two lines
                 return descriptor, path
             os.close(descriptor)
 
-    def _name(self, file: _Incoming) -> Path:
+    def _name(self, file: _Incoming) -> str:
         """Give it its name; return the folder that must be synchronised."""
-        target = self.file(file.sha256)
+        target = self._place(file.sha256)
+        shard = f"{self._store}/{file.sha256[:2]}"
         try:
-            file.path.rename(target)
+            os.rename(file.path, target)  # noqa: PTH104 - as in `_place`
         except FileNotFoundError:
-            make_directory(target.parent)
-            file.path.rename(target)
+            make_directory(Path(shard))
+            os.rename(file.path, target)  # noqa: PTH104 - as in `_place`
         file.named = True
-        return target.parent
+        return shard
 
 
 def _identity(path: Path) -> str:
