@@ -10,6 +10,7 @@ import pytest
 from mlops.plan import Action, Plan, Section
 from mlops.reports.palette import Palette
 from mlops.reports.plan.text import render_plan
+from mlops.resource import Health, HealthState
 
 EXPECTED = """\
 Stage dev of demo, from main cccccccccccc, with uncommitted changes
@@ -65,6 +66,13 @@ def test_a_plan_without_changes_says_so_in_one_line(every_action: Plan) -> None:
     kept = tuple(c for c in every_action.changes if c.action is Action.NONE and not c.fields)
     text = render_plan(replace(every_action, sections=(Section("dev", kept),)))
     assert text.splitlines()[-1] == "No changes: 0 to update, 0 to delete, 1 unchanged."
+
+
+def test_what_is_as_declared_and_sick_is_told(every_action: Plan) -> None:
+    kept = next(c for c in every_action.changes if c.action is Action.NONE and not c.fields)
+    sick = replace(kept, health=Health(HealthState.FAILED, "init() raised"))
+    lines = render_plan(replace(every_action, sections=(Section("dev", (sick,)),))).splitlines()
+    assert lines[2:4] == [f"none    {kept.address}: as declared", "          Failed now: init() raised"]
 
 
 def test_colour_changes_nothing_but_colour(every_action: Plan) -> None:

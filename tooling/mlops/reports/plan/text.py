@@ -82,10 +82,11 @@ def _change(item: Listed, palette: Palette) -> Iterator[str]:
 
 
 def _telling(items: Iterable[Listed]) -> Iterator[Listed]:
-    """Unchanged objects that have something to say: a suppressed difference, or why they are kept."""
+    """Unchanged objects with something to say: a suppressed difference, why they are kept, or that they are sick."""
     for item in items:
         suppressed = any(field.effect is FieldEffect.IGNORED for field in item.change.fields)
-        if suppressed or item.change.reason != "as declared":
+        sick = item.change.health is not None and item.change.health.state is not HealthState.HEALTHY
+        if suppressed or sick or item.change.reason != "as declared":
             yield item
 
 
