@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlops.errors import Blocked, Diagnostic
+from mlops.errors import Blocked, Diagnostic, Exit
 from mlops.pipeline.applying import Applied, ApplyRequest, Conduct, apply_scopes
-from mlops.pipeline.planning import Scopes, open_scopes, plan_scopes
+from mlops.pipeline.planning import Scopes, Selection, open_scopes, plan_scopes
 from mlops.pipeline.workspace import Workspace
-from mlops.plan import Plan
+from mlops.plan import digests_of
 from mlops.resolve import Resolved
 from mlops.resource import SHARED
 
@@ -18,12 +18,6 @@ def _emptied(scopes: Scopes) -> Scopes:
     if scopes.stage is None:
         return replace(scopes, declared=Resolved(SHARED, (), ()))
     return replace(scopes, declared=Resolved(declared.stage, (), declared.shared))
-
-
-def plan_destroy(workspace: Workspace, stage: str) -> Plan:
-    """What `destroy` would do: every object of the stage is deleted; `shared` stays, unless it is named itself."""
-    scopes = _emptied(open_scopes(workspace, stage))
-    return plan_scopes(workspace, scopes)
 
 
 def destroy(workspace: Workspace, stage: str, request: ApplyRequest, conduct: Conduct) -> Applied:
@@ -41,5 +35,14 @@ def destroy(workspace: Workspace, stage: str, request: ApplyRequest, conduct: Co
                 todo="Take the protection away in a commit of its own first.",
             )
         )
+    scopes = _emptied(open_scopes(workspace, stage))
     unbounded = replace(request, allow_deletes=10**9)
-    return apply_scopes(workspace, _emptied(open_scopes(workspace, stage)), unbounded, conduct)
+    if scopes.stage is None:
+        return apply_scopes(workspace, scopes, unbounded, conduct)
+    plan = plan_scopes(workspace, scopes)
+    own = plan.sections[-1]
+    if not own.changes:
+        return Applied(replace(plan, sections=(own,), digests=digests_of((own,))), (), Exit.DONE)
+    # Only what the stage has: models and environments that wait to be registered are none of destroy's business.
+    only = Selection(frozenset(c.address for c in own.changes))
+    return apply_scopes(workspace, scopes, replace(unbounded, selection=only), conduct)
