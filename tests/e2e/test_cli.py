@@ -279,3 +279,8 @@ def test_locks_of_nobody(applied: Laptop) -> None:
     done = applied.run("locks", "break")
     assert done.returncode == 1
     assert "Nobody holds the lock of stage dev." in done.stderr
+
+
+def test_destroying_a_stage_that_was_never_applied_registers_nothing(laptop: Laptop) -> None:
+    assert laptop.expect(0, "destroy", "--yes") == "Nothing to do.\n"
+    assert laptop.records("shared") == laptop.records() == []

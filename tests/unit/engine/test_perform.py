@@ -304,3 +304,15 @@ def test_a_ledger_that_cannot_remember_does_not_keep_a_bad_version_up(world: Wor
     assert result.outcome == "returned"
     assert "the ledger could not remember it: Unreachable: no network" in result.reason
     assert versions(world.live()[FRAUD].spec) == {"1": 100}
+
+
+def test_what_a_target_says_to_do_is_in_the_reason() -> None:
+    world = World()
+
+    def refuse(verb: str, _address: object) -> None:
+        if verb == "put":
+            raise TargetError(Diagnostic("Port is taken", "By nginx.", todo="Stop it:\n", command="kill 4711"))
+
+    world.west.before = refuse
+    execution = world.apply([V1, fraud("1")])
+    assert execution.results[FRAUD].reason == "Port is taken: By nginx. Stop it: `kill 4711`"
