@@ -114,6 +114,17 @@ class MlopsError(Exception):
         self.diagnostics = diagnostics
 
 
+def with_remedy(error: MlopsError) -> str:
+    """An error in one paragraph, with what to do: where there is no room for more than a reason."""
+    return "; ".join(_paragraph(d) for d in error.diagnostics)
+
+
+def _paragraph(diagnostic: Diagnostic) -> str:
+    what = f"{diagnostic.summary}: {diagnostic.detail}" if diagnostic.detail else diagnostic.summary
+    command = f"`{diagnostic.command}`" if diagnostic.command else ""
+    return " ".join(filter(None, (what, diagnostic.todo, command)))
+
+
 class InvalidRepository(MlopsError):
     """Files of the repository cannot be used as they are."""
 

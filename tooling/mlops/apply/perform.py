@@ -12,7 +12,7 @@ from mlops.apply.health import TIMEOUTS, Unhealthy, Watch, wait_healthy
 from mlops.apply.result import Outcome, Progress, Result
 from mlops.clock import Clock
 from mlops.driver import Blobs, Driver, Serving
-from mlops.errors import Diagnostic, Interrupted, Locked, MlopsError
+from mlops.errors import Diagnostic, Interrupted, Locked, MlopsError, with_remedy
 from mlops.plan.change import Action, Change
 from mlops.resource import Address, Kind, Observed, Recorder, Resource, Spec, Stamp
 from mlops.rollout import Step, declared_name, traffic_of
@@ -65,9 +65,9 @@ class _Return(Exception):
         self.bad = bad
 
 
-def _one_line(error: Exception) -> str:
-    """What an error says, as a reason: tools that a driver calls say it in many lines."""
-    return " ".join(str(error).split())
+def _one_line(error: MlopsError) -> str:
+    """What an error says and what to do, as a reason: tools that a driver calls say it in many lines."""
+    return " ".join(with_remedy(error).split())
 
 
 def _serves(spec: Spec, resource: Resource) -> Callable[[Observed], bool]:
@@ -222,7 +222,7 @@ def _give_back(site: Site, change: Change, goal: str, cause: _Return) -> Result:
     except (Interrupted, Locked):
         raise
     except MlopsError as error:
-        return replace(failed, reason=f"{reason}; putting the last good version back failed: {error}")
+        return replace(failed, reason=f"{reason}; putting the last good version back failed: {_one_line(error)}")
     reason = f"{reason}; returned to the last good version"
     return replace(failed, outcome=Outcome.RETURNED, reason=reason, goal=change.start_goal)
 
