@@ -25,14 +25,27 @@ class PairType(click.ParamType[tuple[str, str]]):
 PAIR = PairType()
 
 
-def numbers(pairs: Iterable[tuple[str, str]], option: str) -> Mapping[str, float]:
-    """The values of pairs as numbers.
+def texts(pairs: Iterable[tuple[str, str]], option: str) -> dict[str, str]:
+    """The values of pairs by their keys.
 
     Raises:
-        click.BadParameter: One is none.
+        click.BadParameter: A key has two values.
+    """
+    found: dict[str, str] = {}
+    for key, text in pairs:
+        if found.setdefault(key, text) != text:
+            raise click.BadParameter(f'"{key}" has two values, "{found[key]}" and "{text}".', param_hint=option)
+    return found
+
+
+def numbers(pairs: Iterable[tuple[str, str]], option: str) -> Mapping[str, float]:
+    """The values of pairs as numbers, by their keys.
+
+    Raises:
+        click.BadParameter: One is none, or a key has two values.
     """
     found: dict[str, float] = {}
-    for key, text in pairs:
+    for key, text in texts(pairs, option).items():
         try:
             found[key] = int(text) if text.lstrip("-").isdigit() else float(text)
         except ValueError:

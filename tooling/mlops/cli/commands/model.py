@@ -11,7 +11,7 @@ import click
 
 from mlops.cli.completing import versions
 from mlops.cli.options import format_option, open_here, terminal
-from mlops.cli.pairs import PAIR, numbers
+from mlops.cli.pairs import PAIR, numbers, texts
 from mlops.cli.terminal import Format
 from mlops.cli.versions import search_options, show_details, show_versions
 from mlops.cli.writing import writing
@@ -72,8 +72,8 @@ def register(  # noqa: PLR0913 - one parameter an option
 
     said = Registration(
         description=description,
-        tags=dict(tags),
-        properties=dict(properties),
+        tags=texts(tags, "--tag"),
+        properties=texts(properties, "--property"),
         metrics=numbers(metrics, "--metric"),
         training=trained_in,
         type=kind,
@@ -141,9 +141,13 @@ def tag(*, reference: str, tags: Sequence[tuple[str, str]], remove: Sequence[str
 
     if not tags and not remove and description is None:
         raise click.UsageError("Say what to change: KEY=VALUE, --remove KEY or --description TEXT.")
+    both = sorted({key for key, _ in tags} & set(remove))
+    if both:
+        raise click.UsageError(f'"{both[0]}" is given a value and removed.')
+    edit = Edit(texts(tags, "KEY=VALUE"), remove, description)
     workspace = open_here()
     with writing(_MODELS):
-        edited = tag(workspace, reference, Edit(dict(tags), remove, description))
+        edited = tag(workspace, reference, edit)
     streams = terminal()
     streams.result(f"{edited.file}\n")
     streams.say(f"Edited {edited.file}. Commit and apply it." if edited.changed else "It said so already.")
