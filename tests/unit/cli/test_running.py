@@ -52,6 +52,13 @@ def test_wrong_usage_is_64_and_says_how_it_is_used(mlops: Mlops, arguments: list
     assert " --help\n" in done.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("model",)])
+def test_without_a_command_there_is_the_help_and_no_result(mlops: Mlops, words: tuple[str, ...]) -> None:
+    done = mlops(*words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith("Usage: mlops")
+
+
 def test_outside_of_a_repository_it_says_where_it_looked(mlops: Mlops, tmp_path: Path) -> None:
     done = mlops("plan")
     assert done.returncode == 1

@@ -54,6 +54,9 @@ def run(arguments: Sequence[str]) -> int:
         return _invoke(arguments, terminal)
     except click.exceptions.Exit as ended:
         return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        code = Exit.USAGE
+        terminal.talk(error.format_message())
     except click.ClickException as error:
         code = Exit.USAGE
         terminal.error([_usage(error)], code)

@@ -36,7 +36,7 @@ def destroy(workspace: Workspace, stage: str, request: ApplyRequest, conduct: Co
             )
         )
     scopes = _emptied(open_scopes(workspace, stage))
-    unbounded = replace(request, allow_deletes=10**9)
+    unbounded = replace(request, allow_deletes=10**9, reason=request.reason or "destroy")
     if scopes.stage is None:
         return apply_scopes(workspace, scopes, unbounded, conduct)
     plan = plan_scopes(workspace, scopes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mlops.errors import Diagnostic, Exit, NotFound
@@ -10,6 +11,7 @@ from mlops.ledger import Outcome
 from mlops.pipeline.applying import Applied, ApplyRequest, Conduct, apply_scopes, origin_of
 from mlops.pipeline.planning import Scopes, Selection, open_scopes
 from mlops.pipeline.workspace import StageScope, Workspace
+from mlops.plan import Plan
 from mlops.resource import Address, Event, Kind, Resource, Rollout
 
 
@@ -126,9 +128,32 @@ def rollback(
         raise NotFound(Diagnostic("Nothing to go back to", f"The ledger does not hold the spec {good.goal[:12]}."))
     driver = declared.driver if declared is not None else str(address.compute)
     resource = Resource(address, driver, spec, rollout=Rollout())
-    request = replace(now, selection=Selection(frozenset({address}), frozenset({address})))
-    applied = apply_scopes(workspace, _with(scopes, resource), request, conduct)
-    if applied.confirmed and applied.exit_code is Exit.DONE:
-        body = {"address": str(address), "goal": bad, "reason": now.reason or "rolled back"}
-        scope.ledger.append(Event.DENIED, origin_of(workspace, now.reason or "rollback"), body=body)
-    return replace(result, applied=applied)
+    reason = now.reason or "rolled back"
+    selection = Selection(frozenset({address}), frozenset({address}))
+
+    def deny() -> None:
+        body = {"address": str(address), "goal": bad, "reason": reason}
+        scope.ledger.append(Event.DENIED, origin_of(workspace, reason), body=body)
+
+    request = replace(now, selection=selection, reason=reason)
+    return replace(result, applied=_put_back(workspace, _with(scopes, resource), request, conduct, deny))
+
+
+def _put_back(
+    workspace: Workspace, scopes: Scopes, request: ApplyRequest, conduct: Conduct, deny: Callable[[], None]
+) -> Applied:
+    """Apply what was good. The bad goal is denied first: killed in between, the next apply would bring it back."""
+    denied = False
+
+    def confirm(plan: Plan) -> bool:
+        nonlocal denied
+        if not conduct.confirm(plan):
+            return False
+        deny()
+        denied = True
+        return True
+
+    applied = apply_scopes(workspace, scopes, request, replace(conduct, confirm=confirm))
+    if not denied and applied.exit_code is Exit.DONE and applied.confirmed:
+        deny()
+    return applied
