@@ -159,10 +159,28 @@ def _rollout(data: Mapping[str, Any]) -> Iterator[Problem]:
         todo = "Declare sample_request, or remove the check."
         detail = "The endpoint has no sample request."
         yield Problem(("rollout", "checks", "sample_request"), "Check that cannot be made", detail, todo)
-    if "min_requests" in checks and "max_error_rate" not in checks:
-        todo = "Write max_error_rate, or remove min_requests."
-        detail = "Requests are counted for max_error_rate only."
-        yield Problem(("rollout", "checks", "min_requests"), "Key without effect", detail, todo, at_key=True)
+    yield from _counting(rollout, checks)
+
+
+def _counting(rollout: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterator[Problem]:
+    """Checks that count requests: each needs steps at which they are counted, and time in which they come."""
+
+    def idle(key: str, detail: str, todo: str) -> Problem:
+        return Problem(("rollout", "checks", key), "Key without effect", detail, todo, at_key=True)
+
+    counted = [key for key in ("max_error_rate", "min_requests", "deadline") if key in checks]
+    if rollout.get("strategy") == "all_at_once":
+        todo = "Remove it, or choose canary or blue_green."
+        yield from (idle(key, "all_at_once has no step at which requests are counted.", todo) for key in counted)
+    elif "min_requests" in checks and "max_error_rate" not in checks:
+        yield idle(
+            "min_requests", "Requests are counted for max_error_rate only.", "Write max_error_rate, or remove it."
+        )
+    elif "deadline" in checks and not checks.get("min_requests"):
+        yield idle("deadline", "Only min_requests is waited for.", "Write min_requests, or remove it.")
+    elif "max_error_rate" in checks and not checks.get("min_requests") and not rollout.get("soak"):
+        detail = "Nobody would wait for a request that could fail."
+        yield idle("max_error_rate", detail, "Write soak or min_requests too, or remove it.")
 
 
 def _scaling(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:
