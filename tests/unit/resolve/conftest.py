@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from tests.unit.small_repository import write_repository
 
 from mlops.loader import load
-from mlops.lockfile import LockInput, lock_header, server_requirements
 from mlops.resolve import Repository
 
 Declare = Callable[[Mapping[str, str | bytes | None]], Repository]
-
-WEIGHTS = b"weights"
-SHA = hashlib.sha256(WEIGHTS).hexdigest()
-
-FILES: Mapping[str, str | bytes] = {
-    "mlops.yaml": (
-        "project: demo\ncomputes:\n  laptop: {type: memory}\n  tower: {type: memory}\nstages:\n  dev: {}\n  prod: {}\n"
-    ),
-    "models/fraud/1.yaml": f"path: 1.onnx\nsha256: {SHA}\nflavors: {{onnx: {{}}}}\n",
-    "models/fraud/1.onnx": WEIGHTS,
-    "environments/onnx/1.yaml": "requirements: [numpy]\n",
-    "environments/onnx/1.lock": lock_header("onnx:1", LockInput(("numpy",), None, (), server_requirements())),
-    "endpoints/fraud/endpoint.yaml": "deployments:\n  blue:\n    environment: onnx:1\n",
-    "endpoints/fraud/dev.yaml": "compute: laptop\ndeployments:\n  blue: {model: fraud:1}\n",
-    "endpoints/fraud/prod.yaml": "compute: tower\ndeployments:\n  blue: {model: fraud:1}\n",
-}
 
 
 @pytest.fixture
@@ -37,13 +20,6 @@ def declare(tmp_path: Path) -> Declare:
     root = tmp_path / "repository"
 
     def make(changes: Mapping[str, str | bytes | None]) -> Repository:
-        for name, content in {**FILES, **changes}.items():
-            path = root / name
-            if content is None:
-                path.unlink(missing_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return load(root)
+        return load(write_repository(root, changes))
 
     return make
