@@ -82,6 +82,10 @@ class Gateway:
         if request.target in _LOCAL and request.method in {b"GET", b"HEAD"}:
             self._answer_health(request, client)
             return
+        self.route(request, client)
+
+    def route(self, request: Request, client: ServerConnection) -> None:
+        """Pass a request on to the deployment that it names, or that the weights choose; nobody is asked for a key."""
         chosen = request.header(DEPLOYMENT_HEADER)
         if chosen is None:
             self._pass_on(request, client)

@@ -20,6 +20,7 @@ from mlops_scoring.wire.server import ServerConnection
 
 _JSON = (b"content-type", b"application/json")
 _SCORE = b"/score/"
+_OPENAPI = b"/openapi/"
 _log = logging.getLogger("mlops_scoring.supervisor")
 
 
@@ -51,6 +52,12 @@ class AdminInterface:
                 self._start(self._configure(bytes(request.body), client))
             case b"POST", b"/shutdown":
                 self._start(self._stop(client))
+            case b"POST", b"/score":
+                self._gateway.route(request, client)
+            case b"GET", _ if path.startswith(_OPENAPI):
+                name = unquote(path[len(_OPENAPI) :].decode("latin-1"))
+                request.target = b"/swagger.json" + request.target[len(path) :]
+                self._gateway.pass_to(name, request, client, counted=False)
             case b"POST", _ if path.startswith(_SCORE):
                 name = unquote(path[len(_SCORE) :].decode("latin-1"))
                 request.target = b"/score" + request.target[len(path) :]
