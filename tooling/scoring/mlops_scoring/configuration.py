@@ -20,6 +20,7 @@ __all__ = [
     "PicklePolicy",
     "Probe",
     "RequestSettings",
+    "WorkerConfiguration",
     "parse_configuration",
     "parse_worker_configuration",
 ]
@@ -77,8 +78,22 @@ def parse_configuration(data: bytes | str) -> EndpointConfiguration:
     return configuration
 
 
-def parse_worker_configuration(data: bytes | str) -> Deployment:
+@dataclass(frozen=True, slots=True)
+class WorkerConfiguration:
+    """What a worker is started with.
+
+    Attributes:
+        endpoint: Name of the endpoint; empty where it is not known.
+    """
+
+    endpoint: str
+    deployment: Deployment
+
+
+def parse_worker_configuration(data: bytes | str) -> WorkerConfiguration:
     """Read the file that a worker is started with: `{"format": 1, "live_name": ..., "deployment": {...}}`.
+
+    Beside them may stand `endpoint`, the endpoint's name.
 
     Raises:
         InvalidDocument: With every problem found.
@@ -86,11 +101,12 @@ def parse_worker_configuration(data: bytes | str) -> Deployment:
     problems: list[str] = []
     fields = Fields(parse_json(data, "worker configuration"), "", problems)
     _check_format(fields)
+    endpoint = fields.optional_text("endpoint") or ""
     deployment = parse_deployment(fields.text("live_name"), fields.get("deployment"), "deployment", problems)
     fields.finish()
     if problems:
         raise InvalidDocument(problems)
-    return deployment
+    return WorkerConfiguration(endpoint, deployment)
 
 
 def _check_format(fields: Fields) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from mlops_scoring.collection.settings import DataCollector, parse_data_collector
 from mlops_scoring.documents import Fields
+from mlops_scoring.telemetry.settings import Telemetry, parse_telemetry
 
 RUNTIMES = ("script", "onnx", "sklearn", "mlflow")
 """Names of the runtimes."""
@@ -59,11 +61,34 @@ class PicklePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Name and version of the model in the registry."""
+
+    name: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Requests that are given to the model together, for runtimes that can.
+
+    Attributes:
+        max_batch_size: Rows of one call at most; 1 turns it off.
+        max_delay_ms: How long the first request of a batch waits for others.
+    """
+
+    max_batch_size: int = 1
+    max_delay_ms: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One live deployment; everything but `instance_count` is fixed for its live name.
 
     Attributes:
         name: The live name: the declared name and a digest of its content.
+        declared_name: The name as declared; the live name where it is not known.
+        show_tracebacks: Whether callers see why a script failed; only where they are its authors.
         document: The deployment as it was put, opaque fields included.
     """
 
@@ -80,6 +105,12 @@ class Deployment:
     request_settings: RequestSettings
     liveness_probe: Probe
     readiness_probe: Probe
+    declared_name: str
+    model: ModelIdentity
+    data_collector: DataCollector | None
+    telemetry: Telemetry
+    batching: Batching
+    show_tracebacks: bool
     document: Mapping[str, object]
 
     def identity(self) -> Mapping[str, object]:
@@ -115,6 +146,12 @@ def parse_deployment(name: str, value: object, where: str, problems: list[str]) 
         request_settings=_request_settings(fields.below("request_settings", {})),
         liveness_probe=_probe(fields.below("liveness_probe", {})),
         readiness_probe=_probe(fields.below("readiness_probe", {})),
+        declared_name=fields.text("deployment", name),
+        model=_model(fields.below("model", {})),
+        data_collector=_data_collector(fields),
+        telemetry=parse_telemetry(fields.below("telemetry", {})),
+        batching=_batching(fields.below("batching", {})),
+        show_tracebacks=_flag(fields, "show_tracebacks"),
         document=value if isinstance(value, dict) else {},
     )
     for unknown in sorted(set(deployment.pickle_policy.formats) - set(PICKLE_FORMATS)):
@@ -190,6 +227,34 @@ def _request_settings(fields: Fields) -> RequestSettings:
     )
     fields.finish()
     return settings
+
+
+def _model(fields: Fields) -> ModelIdentity:
+    known = bool(fields.values)
+    identity = ModelIdentity(fields.text("name"), fields.text("version")) if known else ModelIdentity()
+    fields.finish()
+    return identity
+
+
+def _data_collector(fields: Fields) -> DataCollector | None:
+    wanted = fields.get("data_collector", None) is not None
+    return parse_data_collector(fields.below("data_collector")) if wanted else None
+
+
+def _batching(fields: Fields) -> Batching:
+    batching = Batching(
+        fields.whole("max_batch_size", 1, least=1, most=4096),
+        fields.number("max_delay_ms", 0),
+    )
+    fields.finish()
+    return batching
+
+
+def _flag(fields: Fields, name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        fields.problem(name, "must be true or false")
+    return value is True
 
 
 def _probe(fields: Fields) -> Probe:

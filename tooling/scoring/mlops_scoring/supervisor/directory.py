@@ -81,13 +81,18 @@ class Directory:
         """The file that the workers of a deployment are started with."""
         return self.run / f"{name}.json"
 
-    def write_worker_configuration(self, deployment: Deployment) -> None:
+    def write_worker_configuration(self, endpoint: str, deployment: Deployment) -> None:
         """Write what the workers of a deployment are started with; restarts then need no disk.
 
         Raises:
             OSError: It cannot be written.
         """
-        document = {"format": FORMAT, "live_name": deployment.name, "deployment": deployment.document}
+        document = {
+            "format": FORMAT,
+            "endpoint": endpoint,
+            "live_name": deployment.name,
+            "deployment": deployment.document,
+        }
         self.write(self.worker_configuration(deployment.name), document)
 
     def write_failure(self, reason: str, code: int) -> None:

@@ -74,7 +74,7 @@ class Endpoint:
         """
         for name, deployment in configuration.deployments.items():
             if name not in self._live:
-                self._directory.write_worker_configuration(deployment)
+                self._directory.write_worker_configuration(configuration.endpoint, deployment)
         self._directory.write(self._directory.configuration, configuration.document)
 
     def apply(self, configuration: EndpointConfiguration) -> None:

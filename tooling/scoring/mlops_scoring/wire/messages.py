@@ -87,6 +87,8 @@ class Request:
         for name, value in self.headers:
             if name not in HOP_BY_HOP:
                 parts += (name, b": ", value, b"\r\n")
+        if not self.modern and self.header(b"host") is None:
+            parts.append(b"host: localhost\r\n")  # HTTP/1.1 needs one (RFC 9112, section 3.2)
         if self.body or self.method in {b"POST", b"PUT", b"PATCH"}:
             parts.append(b"content-length: %d\r\n" % len(self.body))
         parts += (b"\r\n", self.body)

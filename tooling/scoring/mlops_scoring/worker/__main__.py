@@ -1,4 +1,4 @@
-"""`python -m mlops_scoring.worker --configuration FILE --socket PATH`: load one model and serve it on a UNIX socket.
+"""`python -m mlops_scoring.worker --configuration FILE --socket PATH`: load one model and serve it.
 
 Exit codes: 0 stopped by SIGTERM after the last answer; 3 the model could not be started (the reason is on the status
 pipe, the traceback on standard error).
@@ -7,64 +7,78 @@ pipe, the traceback on standard error).
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
-from mlops_scoring.configuration import Deployment, parse_worker_configuration
+from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.worker import integrity, shims
-from mlops_scoring.worker.application import Application
+from mlops_scoring.worker.dialects.azureml import azureml_routes
 from mlops_scoring.worker.lifeline import Announcer, follow
+from mlops_scoring.worker.observing import Observer
+from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.runtimes import load
 from mlops_scoring.worker.scoring import Scorer, StartFailed
+from mlops_scoring.worker.serving import BACKLOG, Service, serve
 from mlops_scoring.worker.swagger import Swagger
 
 START_FAILED = 3
 """Exit code of a worker whose model could not be started; Azure ML's server has the same."""
 
-_BACKLOG = 2048
-_KEEP_ALIVE = 7 * 24 * 3600
-"""Seconds; idle connections are the gateway's to close, so that none is closed while a request is on its way."""
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a worker."""
-    parser = argparse.ArgumentParser(prog="python -m mlops_scoring.worker", description=__doc__)
-    parser.add_argument("--configuration", required=True, help="file with the deployment's configuration")
-    parser.add_argument("--socket", required=True, help="path of the UNIX socket to listen on")
-    parser.add_argument("--status-fd", type=int, help="pipe to announce readiness or the reason of failure on")
-    parser.add_argument("--lifeline-fd", type=int, help="pipe whose end means that the supervisor is gone")
-    options = parser.parse_args(arguments)
+    options = _options(arguments)
     follow(options.lifeline_fd)
     announcer = Announcer(options.status_fd)
     # Bound before anything changes the working directory: a relative path keeps within the 107 bytes of a UNIX path.
-    listener = _bind(options.socket)
+    listener = bind(options.socket) if options.listen_fd is None else socket.socket(fileno=options.listen_fd)
+    admin = bind(options.admin) if options.admin else None
     try:
-        deployment = parse_worker_configuration(Path(options.configuration).read_bytes())
-        executor = ThreadPoolExecutor(
-            deployment.request_settings.max_concurrent_requests_per_instance, "run", initializer=_give_event_loop
+        configuration = parse_worker_configuration(Path(options.configuration).read_bytes())
+        deployment = configuration.deployment
+        threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
+        # In one of the threads, because what init() makes may belong to the thread that run() is called in.
+        scorer = threads.call(lambda: start(deployment))
+        service = Service(
+            routes=azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory)),
+            threads=threads,
+            observers=observers(configuration),
+            metrics=None,
+            listener=listener,
+            admin=admin,
+            limits=deployment.request_settings if options.direct else None,
+            drain_delay=options.drain_delay,
         )
-        # In a thread of the executor, because what init() makes may belong to the thread that run() is called in.
-        scorer = executor.submit(start, deployment).result()
-        swagger = Swagger(scorer.schema(), deployment.code_directory)
     except BaseException as error:  # noqa: BLE001 - scripts raise anything, SystemExit included
         _fail(announcer, error)
-    _serve(Application(scorer, swagger, executor), listener, announcer)
+    serve(service, announcer)
 
 
-def _give_event_loop() -> None:
-    # Scripts call asyncio.get_event_loop(), which Azure ML's server answers because it runs them in the main thread.
-    asyncio.set_event_loop(asyncio.new_event_loop())
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m mlops_scoring.worker", description=__doc__)
+    parser.add_argument("--configuration", required=True, help="file with the deployment's configuration")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--socket", help="path of a UNIX socket, or HOST:PORT, to listen on")
+    place.add_argument("--listen-fd", type=int, help="listening socket to accept clients on")
+    parser.add_argument("--admin", help="path of a UNIX socket, or HOST:PORT, for probes and metrics")
+    parser.add_argument("--direct", action="store_true", help="no gateway is in front: keep request_settings here")
+    parser.add_argument("--drain-delay", type=float, default=0, help="seconds between not ready and not listening")
+    parser.add_argument("--status-fd", type=int, help="pipe to announce readiness or the reason of failure on")
+    parser.add_argument("--lifeline-fd", type=int, help="pipe whose end means that the supervisor is gone")
+    return parser.parse_args(arguments)
+
+
+def observers(configuration: WorkerConfiguration) -> tuple[Observer, ...]:
+    """What hears of the requests of this deployment."""
+    del configuration
+    return ()
 
 
 def start(deployment: Deployment) -> Scorer:
@@ -105,49 +119,16 @@ def _fail(announcer: Announcer, error: BaseException) -> NoReturn:
     os._exit(START_FAILED)  # threads that a script has left behind must not keep the process
 
 
-def _bind(path: str) -> socket.socket:
-    Path(path).unlink(missing_ok=True)
+def bind(address: str) -> socket.socket:
+    """Listen on `HOST:PORT`, or on a UNIX socket that only the owner can open."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in address:
+        return socket.create_server((host, int(port)), backlog=BACKLOG)
+    Path(address).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    Path(path).chmod(0o600)
+    listener.bind(address)
+    Path(address).chmod(0o600)
     return listener
-
-
-def _serve(application: Application, listener: socket.socket, announcer: Announcer) -> None:
-    import uvicorn  # noqa: PLC0415 - the model comes first, and its failure needs no server
-
-    class Server(uvicorn.Server):
-        """Announces that it listens."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            announcer.ready()
-
-    server = Server(
-        uvicorn.Config(
-            application,
-            interface="asgi3",
-            http="httptools",
-            lifespan="off",
-            ws="none",
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE,
-        )
-    )
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # uvicorn raises the signal again once it has drained; handled here, the exit code is 0.
-        del number, frame
-        server.should_exit = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's to handle
-    server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

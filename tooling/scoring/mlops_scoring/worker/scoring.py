@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,10 +16,11 @@ INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more
 
 @dataclass(frozen=True, slots=True)
 class ScoringRequest:
-    """One request to `/score`, complete.
+    """One request, complete.
 
     Attributes:
         headers: Names in lower case.
+        request_id: What the answer's `x-request-id` says.
     """
 
     method: str
@@ -27,6 +28,7 @@ class ScoringRequest:
     query: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    request_id: str = ""
 
     def header(self, name: bytes) -> str:
         """The first value of a header, or nothing."""
@@ -40,6 +42,7 @@ class Answer:
     Attributes:
         run_function_failed: What `x-ms-run-function-failed` says; None leaves the header out.
         milliseconds: How long `run()` took; None when it was not called.
+        stream: The body's pieces where they are made one after another; `body` is empty then.
     """
 
     status: int
@@ -47,6 +50,7 @@ class Answer:
     headers: HeaderList = field(default_factory=list)
     run_function_failed: bool | None = False
     milliseconds: float | None = None
+    stream: Iterator[bytes] | None = None
 
 
 class Unfit(Exception):

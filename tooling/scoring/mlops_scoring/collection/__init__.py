@@ -1,0 +1,1 @@
+"""Model data: what a deployment was asked and what it answered, kept in files that later analysis reads."""

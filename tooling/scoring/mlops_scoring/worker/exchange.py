@@ -1,0 +1,217 @@
+"""One request that the model answers: its wait, its time in `run()`, its answer, and who hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Semaphore
+
+from mlops_scoring.configuration import RequestSettings
+from mlops_scoring.current import CURRENT
+from mlops_scoring.wire.messages import Headers
+from mlops_scoring.wire.server import ServerConnection
+from mlops_scoring.worker.observing import Observer, Scored
+from mlops_scoring.worker.responses import RETRY_AFTER, respond, response_head
+from mlops_scoring.worker.routes import Route
+from mlops_scoring.worker.run_threads import RunThreads
+from mlops_scoring.worker.scoring import INTERNAL_ERROR, Answer, ScoringRequest, Unfit, error_answer
+
+_PIECES_AHEAD = 8
+_CLIENT_GONE = 499
+"""Status under which observers hear of a request whose client went before the answer; nginx's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all scoring requests of a worker share.
+
+    Attributes:
+        limits: Bounds on waiting and working; None where a gateway in front keeps them.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    threads: RunThreads
+    observers: Sequence[Observer]
+    limits: RequestSettings | None
+
+
+class ScoringExchange:
+    """Carries one request through the queue and `run()` and back to its client."""
+
+    __slots__ = (
+        "_arrived",
+        "_began",
+        "_client",
+        "_desk",
+        "_done",
+        "_headers",
+        "_pieces",
+        "_request",
+        "_route",
+        "_started",
+        "_streaming",
+        "_timer",
+    )
+
+    def __init__(
+        self, desk: Desk, route: Route, request: ScoringRequest, client: ServerConnection, headers: Headers
+    ) -> None:
+        """Know both ends; nothing has begun."""
+        self._desk = desk
+        self._route = route
+        self._request = request
+        self._client = client
+        self._headers = headers
+        self._started = time.time()
+        self._arrived = time.perf_counter()
+        self._began = 0.0
+        self._done = False  # answered, or nobody waits any more; what run() still gives is dropped
+        self._streaming = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._pieces: Semaphore | None = None
+
+    def begin(self) -> None:
+        """Take a place in the queue."""
+        self._client.exchange = self
+        limits = self._desk.limits
+        if limits is not None:
+            crowded = self._desk.threads.pending >= self._desk.threads.count
+            if crowded and not limits.max_queue_wait_ms:
+                self._refuse(429, "Too many requests: no thread is free. Try again later.")
+                return
+            milliseconds = limits.max_queue_wait_ms if crowded else limits.request_timeout_ms
+            self._timer = self._desk.loop.call_later(milliseconds / 1000, self._check_time)
+        self._desk.threads.submit(self._run)
+
+    # In a thread
+
+    def _run(self) -> None:
+        if self._done:
+            self._desk.loop.call_soon_threadsafe(self._desk.threads.done)
+            return
+        self._began = time.perf_counter()
+        CURRENT.set(self._request)
+        try:
+            answer = self._route.answer(self._request)
+        except Unfit as unfit:
+            answer = error_answer(unfit.status, str(unfit))
+        except BaseException:  # noqa: BLE001 - a bug of a scorer is an error of this request, not of the worker
+            traceback.print_exc()
+            answer = error_answer(500, INTERNAL_ERROR)
+        if answer.stream is not None:
+            self._pump(answer)
+        else:
+            self._desk.loop.call_soon_threadsafe(self._finish, answer)
+        CURRENT.set(None)
+
+    def _pump(self, answer: Answer) -> None:
+        """Hand over a streamed body piece by piece, a few ahead of what the client has read."""
+        call = self._desk.loop.call_soon_threadsafe
+        ahead = self._pieces = Semaphore(_PIECES_AHEAD)
+        call(self._start, answer)
+        whole = True
+        try:
+            for piece in answer.stream or ():
+                ahead.acquire()
+                if self._done:
+                    break
+                call(self._write, piece)
+        except BaseException:  # noqa: BLE001 - as in _run
+            traceback.print_exc()
+            whole = False
+        call(self._end_stream, answer, whole)
+
+    # On the event loop
+
+    def _start(self, answer: Answer) -> None:
+        self._streaming = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._done:
+            status, headers, _ = response_head(answer, self._headers)
+            self._client.start(status, headers, None)
+
+    def _write(self, piece: bytes) -> None:
+        if not self._done:
+            self._client.write(piece)
+            if not self._client.writable:
+                return  # the place is given back when the client has caught up
+        self._let_on()
+
+    def _let_on(self) -> None:
+        if self._pieces is not None:
+            self._pieces.release()
+
+    def _end_stream(self, answer: Answer, whole: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
+        self._desk.threads.done()
+        if not self._done:
+            self._done = True
+            if whole:
+                self._client.finish()
+            else:
+                self._client.abort()  # a partial answer must not be taken for a whole one
+        self._tell(answer)
+
+    def _finish(self, answer: Answer) -> None:
+        self._desk.threads.done()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._done:
+            self._done = True
+            respond(self._client, answer, self._headers)
+            self._tell(answer)
+        elif not self._began:
+            return
+
+    def _tell(self, answer: Answer) -> None:
+        if not self._desk.observers:
+            return
+        seconds = time.perf_counter() - self._arrived
+        waited = self._began - self._arrived if self._began else seconds
+        scored = Scored(self._request, answer, self._started, seconds, waited)
+        for observer in self._desk.observers:
+            observer.scored(scored)
+
+    def _check_time(self) -> None:
+        limits = self._desk.limits
+        if limits is None or self._done:
+            return
+        if not self._began:
+            self._refuse(429, "Too many requests: no thread became free in time. Try again later.")
+            return
+        left = self._began + limits.request_timeout_ms / 1000 - time.perf_counter()
+        if left > 0:
+            self._timer = self._desk.loop.call_later(left, self._check_time)
+        else:
+            self._refuse(504, f"Scoring timeout after {limits.request_timeout_ms} ms")
+
+    def _refuse(self, status: int, text: str) -> None:
+        self._done = True
+        answer = error_answer(status, text)
+        if status == 429:
+            answer.headers.append(RETRY_AFTER)
+        respond(self._client, answer, self._headers)
+        self._tell(answer)
+
+    # What the client says
+
+    def client_lost(self) -> None:
+        """Nobody waits: a request in the queue is dropped, and `run()` goes on, for it cannot be stopped."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._done:
+            self._done = True
+            self._let_on()
+            if not self._streaming:
+                self._tell(Answer(_CLIENT_GONE, b""))
+
+    def client_paused(self) -> None:
+        """A streamed answer waits; see `_write`."""
+
+    def client_resumed(self) -> None:
+        """The stream goes on."""
+        if self._streaming:
+            self._let_on()

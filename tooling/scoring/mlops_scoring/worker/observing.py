@@ -1,0 +1,36 @@
+"""What hears of every request that was scored: data collection and telemetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlops_scoring.worker.scoring import Answer, ScoringRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One request that was answered by a route that scores.
+
+    Attributes:
+        answer: What was answered; the body of a streamed answer is not kept.
+        started: When the worker had the whole request, in seconds since the epoch.
+        seconds: From then until the answer was written.
+        waited: Seconds of it in the queue before `run()`.
+    """
+
+    request: ScoringRequest
+    answer: Answer
+    started: float
+    seconds: float
+    waited: float
+
+
+class Observer(Protocol):
+    """Hears of scored requests on the event loop, after the answer was written; it must neither block nor raise."""
+
+    def scored(self, scored: Scored) -> None:
+        """One request was answered."""
+
+    def close(self) -> None:
+        """The worker ends: write out what is not written yet. Called once, not on the event loop."""

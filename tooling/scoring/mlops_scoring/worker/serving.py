@@ -1,0 +1,97 @@
+"""A worker's listeners, and its orderly end: readiness first, then the drain, then the observers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlops_scoring.configuration import RequestSettings
+from mlops_scoring.wire.limits import Limits
+from mlops_scoring.wire.server import Listener
+from mlops_scoring.worker.admin import AdminSide
+from mlops_scoring.worker.application import Application
+from mlops_scoring.worker.exchange import Desk
+from mlops_scoring.worker.lifeline import Announcer
+from mlops_scoring.worker.observing import Observer
+from mlops_scoring.worker.routes import Routes
+from mlops_scoring.worker.run_threads import RunThreads
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+_DRAIN_SECONDS = 3600.0
+
+_BEHIND_GATEWAY = Limits(
+    head_bytes=64 * 1024,
+    headers=200,
+    target_bytes=16 * 1024,
+    buffered_bytes=4 * 1024**3,
+    head_seconds=60,
+    body_seconds=600,
+    idle_seconds=7 * 24 * 3600,  # idle connections are the gateway's to close, so that none closes under a request
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a worker serves, and where.
+
+    Attributes:
+        limits: Bounds that the worker keeps itself; None behind a gateway, which keeps them.
+        drain_delay: Seconds between saying that it is not ready and taking no more connections.
+    """
+
+    routes: Routes
+    threads: RunThreads
+    observers: tuple[Observer, ...]
+    metrics: Callable[[], bytes] | None
+    listener: socket.socket
+    admin: socket.socket | None
+    limits: RequestSettings | None
+    drain_delay: float
+
+
+def serve(service: Service, announcer: Announcer) -> None:
+    """Serve until SIGTERM and the last answer; on uvloop where it is installed."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if importlib.util.find_spec("uvloop") is not None:
+        factory = importlib.import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(service, announcer))
+    for observer in service.observers:
+        observer.close()
+
+
+async def _serve(service: Service, announcer: Announcer) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's to handle
+    application = Application(service.routes, Desk(loop, service.threads, service.observers, service.limits))
+    clients = Listener(application.handle, _BEHIND_GATEWAY if service.limits is None else Limits())
+    server = await _listen(clients, service.listener)
+    admin_side = AdminSide(service.metrics)
+    scrapers = Listener(admin_side.handle, Limits())
+    admin_server = await _listen(scrapers, service.admin) if service.admin is not None else None
+    announcer.ready()
+    await stopping.wait()
+    admin_side.ready = False
+    await asyncio.sleep(service.drain_delay)
+    server.close()
+    await clients.drain(_DRAIN_SECONDS)
+    await service.threads.drain()  # run() of requests whose clients have gone is not cut off either
+    if admin_server is not None:
+        admin_server.close()
+    await scrapers.drain(0)
+
+
+async def _listen(protocol: Listener, listener: socket.socket) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    if listener.family == socket.AF_UNIX:
+        return await loop.create_unix_server(protocol, sock=listener, backlog=BACKLOG)
+    return await loop.create_server(protocol, sock=listener, backlog=BACKLOG)
