@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -31,6 +31,28 @@ class Announcement:
     """What became of a start; no reason means ready."""
 
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a worker is started.
+
+    Attributes:
+        arguments: Of `python -m mlops_scoring.worker`.
+        environment: All of its environment.
+        descriptors: What it inherits beside its two pipes.
+    """
+
+    python: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    descriptors: tuple[int, ...] = ()
+
+
+def behind_gateway(deployment: Deployment, configuration: Path, socket: Path) -> Launch:
+    """A worker that only the gateway reaches."""
+    arguments = ("--configuration", str(configuration), "--socket", str(socket))
+    return Launch(deployment.python, arguments, _environment(deployment))
 
 
 class _Output(asyncio.SubprocessProtocol):
@@ -129,9 +151,7 @@ class WorkerProcess:
             self._lifeline = -1
 
     @classmethod
-    async def spawn(
-        cls, deployment: Deployment, configuration: Path, socket: Path, write: Callable[[bytes], None]
-    ) -> WorkerProcess:
+    async def spawn(cls, launch: Launch, write: Callable[[bytes], None]) -> WorkerProcess:
         """Start a worker.
 
         Raises:
@@ -141,8 +161,7 @@ class WorkerProcess:
         worker = cls(loop.create_future(), loop.create_future())
         status_read, status_write = os.pipe()
         lifeline_read, worker._lifeline = os.pipe()
-        command = [deployment.python, "-P", "-m", "mlops_scoring.worker"]
-        command += ["--configuration", str(configuration), "--socket", str(socket)]
+        command = [launch.python, "-P", "-m", "mlops_scoring.worker", *launch.arguments]
         command += ["--status-fd", str(status_write), "--lifeline-fd", str(lifeline_read)]
         try:
             worker._process, _ = await loop.subprocess_exec(
@@ -151,8 +170,8 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=_environment(deployment),
-                pass_fds=(status_write, lifeline_read),
+                env=launch.environment,
+                pass_fds=(status_write, lifeline_read, *launch.descriptors),
             )
         except BaseException:
             os.close(status_read)

@@ -12,7 +12,7 @@ from typing import Protocol
 from mlops_scoring.configuration import Deployment
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.probe import verdicts
-from mlops_scoring.supervisor.process import Announcement, WorkerProcess, describe_exit
+from mlops_scoring.supervisor.process import Announcement, WorkerProcess, behind_gateway, describe_exit
 from mlops_scoring.wire.pool import Upstream
 
 FIRST_DELAY = 0.1
@@ -107,7 +107,8 @@ class WorkerSlot:
         socket = self._sockets()
         self._killed_for = ""
         try:
-            process = await WorkerProcess.spawn(self._owner.deployment, self._configuration, socket, self._write)
+            launch = behind_gateway(self._owner.deployment, self._configuration, socket)
+            process = await WorkerProcess.spawn(launch, self._write)
         except OSError as error:
             reason = f"{self._owner.deployment.python} cannot be started: {error.strerror}"
             return self._owner.start_failed(reason, schedulable=False)
