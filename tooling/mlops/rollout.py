@@ -64,6 +64,9 @@ def to_live(spec: Spec, rules: Sequence[FieldRule]) -> Spec:
     live["deployments"] = deployments
     if "traffic" in spec:
         live["traffic"] = {names.get(name, name): weight for name, weight in _mapping(spec["traffic"]).items()}
+    if "mirror_traffic" in spec:
+        mirrored = _mapping(spec["mirror_traffic"])
+        live["mirror_traffic"] = {names.get(name, name): percent for name, percent in mirrored.items()}
     return live
 
 
@@ -98,6 +101,9 @@ def from_live(spec: Spec) -> Spec:
     declared["deployments"] = deployments
     if "traffic" in spec:
         declared["traffic"] = dict(weights)
+    if "mirror_traffic" in spec:
+        mirrored = _mapping(spec["mirror_traffic"])
+        declared["mirror_traffic"] = {declared_name(spec, live): percent for live, percent in mirrored.items()}
     return declared
 
 

@@ -15,9 +15,12 @@ from mlops.drivers.local.rules import REFUSED, RULES
 from mlops.drivers.local.status import spec_of, stamp_of
 from mlops.errors import TargetError
 from mlops.resource import JSON, Rollout, Spec, Stamp
-from mlops.rollout import make_steps, to_live
+from mlops.rollout import from_live, make_steps, to_live
+from mlops_scoring.collection.settings import Collection, DataCollector
 from mlops_scoring.configuration import Probe, RequestSettings, parse_configuration
+from mlops_scoring.telemetry.settings import Telemetry
 
+COLLECTED = Path("/collected/here")
 STAMP = Stamp("project", "dev", "endpoint/digits@here", "0" * 64)
 
 
@@ -31,9 +34,16 @@ def live(spec: Spec) -> Spec:
     return to_live(spec, RULES)
 
 
-def document(spec: Spec, current: Mapping[str, JSON] | None = None, sources: Sources | None = None) -> dict[str, Any]:
+def document(
+    spec: Spec,
+    current: Mapping[str, JSON] | None = None,
+    sources: Sources | None = None,
+    tls: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     found = sources or Sources(Path("/usr/bin/env"), Path("/"), None)
-    return dict(make_document(Target("digits", 8600, spec, STAMP), current or {}, lambda _: found))
+    return dict(
+        make_document(Target("digits", 8600, spec, STAMP, COLLECTED, tls or {}), current or {}, lambda _: found)
+    )
 
 
 def names(spec: Spec) -> list[str]:
@@ -164,3 +174,129 @@ def test_a_model_that_nothing_can_serve_is_refused() -> None:
 def test_every_rule_and_refusal_says_why() -> None:
     assert all(rule.reason for rule in RULES)
     assert all(len(what_to_do) > 20 for what_to_do in REFUSED.values())
+
+
+TLS = {"certificate": "/etc/tls/c.pem", "key": "/etc/tls/k.pem"}
+
+
+def reached(**fields: JSON) -> Spec:
+    """An endpoint with a second deployment without traffic."""
+    spec: dict[str, Any] = dict(declared())
+    deployments = {**spec["deployments"], "green": {**spec["deployments"]["blue"], "tags": {"a": "b"}}}
+    return live({**spec, "deployments": deployments, **fields})
+
+
+GATEWAY: Spec = {
+    "auth_mode": "key",
+    "tls": {"certificate": "${env:CERTS}/c.pem", "key": "${env:CERTS}/k.pem"},
+    "mirror_traffic": {"green": 10},
+    "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318"},
+}
+
+
+def test_what_the_gateway_is_told_is_read_back_as_it_was_declared() -> None:
+    spec = reached(**GATEWAY)
+    made = document(spec, tls=TLS)
+    green = next(name for name in names(spec) if name.startswith("green-"))
+    assert made["auth"] == {"mode": "key"}
+    assert made["tls"] == TLS
+    assert made["mirror_traffic"] == {green: 10}
+    assert made["telemetry"] == GATEWAY["telemetry"]
+    assert spec_of(made) == spec
+
+
+def test_the_scoring_server_reads_what_the_gateway_is_told() -> None:
+    parse_configuration(json.dumps(document(reached(**GATEWAY), tls=TLS)))
+
+
+def test_an_endpoint_that_declares_none_of_it_is_configured_as_before() -> None:
+    made = document(live(declared()))
+    assert made.keys() == {
+        *("format", "endpoint", "host", "port", "stamp", "traffic", "aliases", "deployments"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"auth": {"mode": "none"}}, {"auth_mode": "none"}),
+        ({"auth": None}, {"auth_mode": "none"}),
+        ({"tls": None}, {"tls": None}),
+        ({"tls": {"certificate": "/x", "key": "/y"}}, {"tls": {"certificate": "/x", "key": "/y"}}),
+        ({"mirror_traffic": None}, {"mirror_traffic": None}),
+        ({"mirror_traffic": {"other": 5}}, {"mirror_traffic": {"other": 5}}),
+        ({"telemetry": None}, {"telemetry": None}),
+    ],
+)
+def test_what_somebody_else_told_the_gateway_shows(told: dict[str, Any], expected: dict[str, Any]) -> None:
+    spec = reached(**GATEWAY)
+    changed = {**document(spec, tls=TLS), **told}
+    wanted = {**spec, **expected}
+    assert spec_of({k: v for k, v in changed.items() if v is not None}) == {
+        k: v for k, v in wanted.items() if v is not None
+    }
+
+
+def test_what_somebody_else_told_an_open_gateway_shows() -> None:
+    spec = live(declared())
+    made = document(spec)
+    assert spec_of({**made, "auth": {"mode": "key"}, "tls": TLS}) == {**spec, "auth_mode": "key", "tls": TLS}
+
+
+def test_a_worker_is_told_who_it_is_and_what_to_keep() -> None:
+    collector: JSON = {
+        "collections": {
+            "model_inputs": {"deny": ["ssn"], "hash": ["card"]},
+            "model_outputs": {"enabled": False, "sampling_rate": 1.0},
+        },
+        "sampling_rate": 0.25,
+        "rolling_rate": "Day",
+        "request_logging": {"capture_headers": ["X-Caller"]},
+    }
+    telemetry: JSON = {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1}
+    batching: JSON = {"max_batch_size": 8, "max_delay_ms": 5}
+    made = document(
+        live(declared(data_collector=collector, telemetry=telemetry, batching=batching, app_insights_enabled=True))
+    )
+    (deployment,) = parse_configuration(json.dumps(made)).deployments.values()
+    assert (deployment.declared_name, deployment.model.name, deployment.model.version) == ("blue", "digits", "1")
+    assert deployment.show_tracebacks
+    assert deployment.data_collector == DataCollector(
+        "/collected/here",
+        {
+            "model_inputs": Collection(sampling_rate=0.25, deny=("ssn",), hash=("card",)),
+            "model_outputs": Collection(enabled=False, sampling_rate=1.0),
+        },
+        "Day",
+        ("x-caller",),
+    )
+    assert deployment.telemetry == Telemetry("http://127.0.0.1:4318", 0.1, azure_monitor=True)
+    assert (deployment.batching.max_batch_size, deployment.batching.max_delay_ms) == (8, 5)
+
+
+@pytest.mark.parametrize("field", ["data_collector", "telemetry", "batching", "app_insights_enabled"])
+def test_what_a_worker_is_started_with_is_content_of_its_deployment(field: str) -> None:
+    """So a change is started beside the old version and takes over its traffic."""
+    fields: dict[str, Any] = {field: {"a": 1}}
+    assert names(live(declared(**fields))) != names(live(declared()))
+
+
+@pytest.mark.parametrize("field", GATEWAY)
+def test_what_the_gateway_is_told_starts_no_worker_anew(field: str) -> None:
+    assert names(reached(**{field: GATEWAY[field]})) == names(reached())
+
+
+def test_a_new_version_is_mirrored_to_only_once_the_old_one_is_gone() -> None:
+    base, target = reached(mirror_traffic={"green": 10}), live_with_other_green()
+    old, new = (next(n for n in names(spec) if n.startswith("green-")) for spec in (base, target))
+    steps = make_steps(base, target, Rollout("canary", (50,)), LocalDriver.traffic)
+    assert old != new
+    assert [step.spec["mirror_traffic"] for step in steps] == [{old: 10}, {new: 10}]
+    assert from_live(steps[0].spec)["mirror_traffic"] == {"green": 10}
+    assert from_live(steps[-1].spec)["mirror_traffic"] == {"green": 10}
+
+
+def live_with_other_green() -> Spec:
+    spec: dict[str, Any] = dict(from_live(reached()))
+    green = {**spec["deployments"]["green"], "environment_variables": {"A": "1"}}
+    return live({**spec, "deployments": {**spec["deployments"], "green": green}, "mirror_traffic": {"green": 10}})

@@ -323,3 +323,21 @@ def test_problems_of_another_stage_are_not_this_stages(declare: Declare) -> None
     repository = declare({PROD: "compute: twoer\ndeployments: {blue: {model: fraud:1}}\n"})
     assert dev(repository).resources
     assert [p.summary for p in survey(repository, TYPES)[1]] == ["Unknown compute"]
+
+
+@pytest.mark.parametrize("inside", ["certs/k.pem", "endpoints/fraud/../../certs/k.pem"])
+def test_a_private_key_in_the_repository_is_refused(declare: Declare, inside: str) -> None:
+    root = declare({}).root
+    found = the_problem(declare({DEV: stage_with_key(f"{root}/{inside}")}))
+    assert (found.summary, str(found.where)) == ("Private file in the repository", f"{DEV}:2:36")
+
+
+def test_a_private_key_beside_what_git_never_tracks_is_not_refused(declare: Declare) -> None:
+    root = declare({}).root
+    found = resolve(declare({DEV: stage_with_key(f"{root}/.mlops/k.pem")}), "dev", TYPES)
+    assert found.resources[0].spec["tls"] == {"certificate": "/tls/c.pem", "key": f"{root}/.mlops/k.pem"}
+
+
+def stage_with_key(key: str) -> str:
+    tls = f"{{certificate: /tls/c.pem, key: {key}}}"
+    return f"compute: laptop\ntls: {tls}\ndeployments: {{blue: {{model: fraud:1}}}}\n"

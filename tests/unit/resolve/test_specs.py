@@ -295,3 +295,30 @@ def test_the_same_declaration_gives_the_same_goal_wherever_it_is_written(declare
     )
     here = endpoint(moved).goal
     assert endpoint(declare({})).goal == here
+
+
+def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare: Declare) -> None:
+    """Each deployment is started with the endpoint's telemetry, so it is in both places."""
+    stage = (
+        "compute: laptop\nauth_mode: key\ntls: {certificate: /tls/c.pem, key: ~/k.pem}\n"
+        "telemetry: {otlp_endpoint: 'http://127.0.0.1:4318', sampling_ratio: 10%}\n"
+        "deployments:\n  blue:\n    model: fraud:1\n    app_insights_enabled: true\n"
+        "    data_collector: {collections: {model_inputs: {enabled: 'True', deny: [ssn]}}}\n"
+    )
+    plain, rich = endpoint(declare({})).spec, endpoint(declare({DEV: stage})).spec
+    telemetry = {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1}
+    assert isinstance(plain["deployments"], dict)
+    assert rich == {
+        **plain,
+        "auth_mode": "key",
+        "tls": {"certificate": "/tls/c.pem", "key": "~/k.pem"},
+        "telemetry": telemetry,
+        "deployments": {
+            "blue": {
+                **plain["deployments"]["blue"],
+                "app_insights_enabled": True,
+                "data_collector": {"collections": {"model_inputs": {"enabled": True, "deny": ["ssn"]}}},
+                "telemetry": telemetry,
+            }
+        },
+    }

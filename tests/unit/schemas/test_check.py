@@ -154,7 +154,9 @@ def test_references_of_azure_are_kept_in_our_form() -> None:
             'Did you mean "environment_variables"?',
         ),
         ({"zzz": 1}, ("zzz",), "Unknown key", "Known keys: model, environment"),
-        ({"data_collector": {}}, ("data_collector",), "Unknown key", "not supported yet"),
+        ({"data_collector": {}}, ("data_collector",), "Missing key", "collections"),
+        ({"startup_probe": {}}, ("startup_probe",), "Unknown key", "not supported yet"),
+        ({"telemetry": {}}, ("telemetry",), "Unknown key", "belongs to the endpoint"),
         ({"endpoint_name": "x"}, ("endpoint_name",), "Unknown key", "folder"),
     ],
 )
@@ -170,9 +172,8 @@ def test_fields_of_a_deployment(fields: dict[str, Any], path: DocumentPath, summ
     [
         ({"type": "batch"}, ("type",), "Not supported yet", "Batch"),
         ({"type": "onlin"}, ("type",), "Unknown value", 'Did you mean "online"?'),
-        ({"auth_mode": "key"}, ("auth_mode",), "Not supported yet", "Nothing checks keys"),
-        ({"auth_mode": "aad_token"}, ("auth_mode",), "Not supported yet", "tokens"),
-        ({"mirror_traffic": {"blue": 10}}, ("mirror_traffic",), "Unknown key", "not supported yet"),
+        ({"auth_mode": "aad_token"}, ("auth_mode",), "Not supported yet", "write key or aml_token"),
+        ({"auth_mode": "keys"}, ("auth_mode",), "Unknown value", 'Did you mean "key"?'),
         ({"timeout": 30}, ("timeout",), "Invalid value", "Write for example 30s"),
         ({"timeout": "soon"}, ("timeout",), "Invalid value", "Write for example"),
         ({"deployments": {}}, ("deployments",), "Invalid value", "at least 1"),

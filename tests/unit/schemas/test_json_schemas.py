@@ -152,7 +152,7 @@ BLUE = {"model": "a:1", "environment": "b:1"}
         ("environment", {"requirements": 3}),
         ("environment", {"requirements": [], "python": "4"}),
         ("endpoint", {"deployments": {"blue": {"modl": "a:1"}}}),
-        ("endpoint", {"auth_mode": "key"}),
+        ("endpoint", {"auth_mode": "aad_token"}),
         ("stage", {"deployments": {"blue": {**BLUE, "instance_count": 0}}}),
         ("stage", {"timeout": 3}),
         ("tombstones", {"versions": [1.5]}),

@@ -9,13 +9,23 @@ from typing import Any
 from mlops.errors import Location, did_you_mean
 from mlops.resolve.computes import ComputeType
 from mlops.resolve.findings import Files, Findings
+from mlops.resolve.paths import exposed_keys
 from mlops.resolve.refused import Refusals
 from mlops.resolve.repository import Data, DirectoryContent, Document, Endpoint, FileContent, Repository, Unusable
 from mlops.resolve.versions import Version, Versions, content_at, unusable
 from mlops.resource import JSON, Address, Artifact, Checks, Kind, Resource, Rollout
 from mlops.schemas.problems import DocumentPath, Problem
 
-_AS_WRITTEN = ("auth_mode", "description", "tags", "properties", "protect")
+_AS_WRITTEN = (
+    "auth_mode",
+    "tls",
+    "telemetry",
+    "mirror_traffic",
+    "description",
+    "tags",
+    "properties",
+    "protect",
+)
 _AS_WRITTEN_OF_DEPLOYMENT = (
     "instance_count",
     "instance_type",
@@ -25,6 +35,9 @@ _AS_WRITTEN_OF_DEPLOYMENT = (
     "readiness_probe",
     "scale_settings",
     "resources",
+    "data_collector",
+    "app_insights_enabled",
+    "batching",
     "description",
     "tags",
     "properties",
@@ -70,6 +83,8 @@ def resolve_endpoint(stage: Stage, endpoint: Endpoint, document: Document) -> Re
     data = document.data
     compute = data["compute"]
     _check_compute(draft, endpoint, compute)
+    for problem in exposed_keys(stage.repository.root, data.get("tls", {})):
+        draft.refuse(problem)
     spec: dict[str, JSON] = {key: data[key] for key in _AS_WRITTEN if key in data}
     spec["deployments"] = {name: _deployment(draft, name, body) for name, body in data["deployments"].items()}
     if traffic := _traffic(data):
@@ -129,6 +144,8 @@ def _deployment(draft: _Draft, name: str, body: Data) -> dict[str, JSON]:
     model = _reference(draft, Kind.MODEL, body["model"], (*path, "model"))
     environment = _reference(draft, Kind.ENVIRONMENT, body["environment"], (*path, "environment"))
     spec: dict[str, JSON] = {key: body[key] for key in _AS_WRITTEN_OF_DEPLOYMENT if key in body}
+    if "telemetry" in draft.document.data:
+        spec["telemetry"] = draft.document.data["telemetry"]  # a worker is started with it, so it is content
     spec["model"] = model.part if model else _undeclared(body["model"])
     spec["environment"] = environment.part if environment else _undeclared(body["environment"])
     if model and model.pickles is not None:

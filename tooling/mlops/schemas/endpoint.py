@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from mlops.schemas.collecting import DataCollector
 from mlops.schemas.fields import (
     ComputeName,
     Cpu,
@@ -29,9 +30,11 @@ from mlops.schemas.fields import (
     Text,
     Variables,
 )
+from mlops.schemas.serving import Batching, Telemetry, Tls
 
 _Count = Annotated[int, Field(ge=1, le=10_000)]
 _Weight = Annotated[int, Field(ge=0, le=100)]
+_Mirrored = Annotated[int, Field(ge=0, le=50)]
 
 
 class CodeConfiguration(Document):
@@ -114,6 +117,15 @@ class Deployment(Document):
     readiness_probe: Maybe[Probe] = Field(default=None, description="When an instance gets requests.")
     scale_settings: Maybe[ScaleSettings] = Field(default=None, description="Whether an autoscaler owns the number.")
     resources: Maybe[Resources] = Field(default=None, description="What an instance is given.")
+    data_collector: Maybe[DataCollector] = Field(
+        default=None, description="What is collected of requests and answers; nothing if unset."
+    )
+    app_insights_enabled: Maybe[bool] = Field(
+        default=None, description="Whether telemetry is sent to Azure Monitor; false if unset."
+    )
+    batching: Maybe[Batching] = Field(
+        default=None, description="Give requests to the model together; only for models served without code."
+    )
     description: Maybe[Text] = Field(default=None, description="What it is.")
     tags: Maybe[Tags] = Field(default=None, description="Searchable.")
     properties: Maybe[Tags] = Field(default=None, description="Searchable.")
@@ -168,9 +180,13 @@ class Endpoint(File):
     name: Maybe[EndpointName] = Field(default=None, description="The name; as the folder's, if written.")
     type: Maybe[Literal["online"]] = Field(default=None, description="The kind of endpoint; online if unset.")
     compute: ComputeName = Field(description="Where it runs: a compute of mlops.yaml.")
-    auth_mode: Maybe[Literal["none"]] = Field(
-        default=None, description="Who may call it; none, which is the only one so far: whoever reaches the compute."
+    auth_mode: Maybe[Literal["none", "key", "aml_token"]] = Field(
+        default=None,
+        description="Who may call it: none, whoever reaches the compute; key, who has one of two keys; aml_token, who "
+        "has a token that expires soon. None if unset.",
     )
+    tls: Maybe[Tls] = Field(default=None, description="The certificate for https; http if unset.")
+    telemetry: Maybe[Telemetry] = Field(default=None, description="Where traces and metrics are sent; unsent if unset.")
     description: Maybe[Text] = Field(default=None, description="What it is.")
     tags: Maybe[Tags] = Field(default=None, description="Searchable.")
     properties: Maybe[Tags] = Field(default=None, description="Searchable.")
@@ -179,6 +195,10 @@ class Endpoint(File):
     )
     traffic: Maybe[dict[DeploymentName, _Weight]] = Field(
         default=None, description="Percent of the requests by deployment, 0 or 100 in all; the only one gets 100."
+    )
+    mirror_traffic: Maybe[dict[DeploymentName, _Mirrored]] = Field(
+        default=None,
+        description="Percent of the requests of which a copy goes to one deployment that has no traffic; 50 at most.",
     )
     sample_request: Maybe[SampleRequest] = Field(default=None, description="A request whose answer is known.")
     rollout: Maybe[RolloutPlan] = Field(default=None, description="How a change is rolled out; all at once if unset.")

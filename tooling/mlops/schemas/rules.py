@@ -13,6 +13,7 @@ from mlops.resource import JSON
 from mlops.schemas.kinds import DocumentKind
 from mlops.schemas.problems import Problem
 from mlops.schemas.quantities import parse_cpu, parse_memory
+from mlops.schemas.serving_rules import serving_problems
 
 _PRIVATE = ".mlops"
 """The folder that Git never tracks; a repository that does is refused."""
@@ -109,6 +110,7 @@ def _endpoint(data: Mapping[str, Any]) -> Iterator[Problem]:
     deployments = data["deployments"]
     yield from _traffic(data, deployments)
     yield from _rollout(data)
+    yield from serving_problems(data)
     wanted = data.get("sample_request", {}).get("deployment")
     if wanted is not None and wanted not in deployments:
         yield _no_deployment(("sample_request", "deployment"), wanted, deployments)

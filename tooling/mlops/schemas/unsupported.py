@@ -43,11 +43,12 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "properties": _LATER,
     },
     "Endpoint": {
-        "mirror_traffic": _LATER,
         "identity": _LATER,
         "public_network_access": _LATER,
         "location": "The compute says where an endpoint runs.",
         "overrides": _LATER,
+        "data_collector": "Data is collected by a deployment: deployments: {NAME: {data_collector: ...}}.",
+        "batching": "Requests are put together by a deployment: deployments: {NAME: {batching: ...}}.",
         "gates": _LATER,
         "moved": _LATER,
         "secrets": _LATER,
@@ -59,22 +60,27 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "name": "A deployment's name is its key under deployments.",
         "endpoint_name": "A deployment belongs to the endpoint in whose folder it is written.",
         "type": "The compute decides it.",
-        "data_collector": _LATER,
-        "app_insights_enabled": _LATER,
+        "telemetry": "Telemetry belongs to the endpoint: write it there, and it holds for all of its deployments.",
+        "auth_mode": "Who may call is said of the endpoint: write auth_mode there.",
         "egress_public_network_access": _LATER,
         "private_network_connection": _LATER,
         "model_mount_path": _LATER,
         "startup_probe": _LATER,
         "overrides": _LATER,
     },
+    "DataCollector": {
+        "capture_headers": "Write it within request_logging: {capture_headers: [...]}.",
+        "deny": "Fields are denied for each collection: collections: {model_inputs: {deny: [...]}}.",
+        "hash": "Fields are hashed for each collection: collections: {model_inputs: {hash: [...]}}.",
+        "destination": "Where data lies is the compute's to decide: remove it.",
+    },
+    "Tls": {"cert": "It is called certificate.", "password": "Keys with a password cannot be read: remove it."},
 }
 """By the name of a model and the key."""
 
 VALUES: Mapping[tuple[str, str, str], str] = {
     ("Endpoint", "type", "batch"): "Batch endpoints are not supported yet.",
-    ("Endpoint", "auth_mode", "key"): "Nothing checks keys yet: leave auth_mode out and limit who reaches the compute.",
-    ("Endpoint", "auth_mode", "aml_token"): "Nothing checks tokens yet: leave auth_mode out.",
-    ("Endpoint", "auth_mode", "aad_token"): "Nothing checks tokens yet: leave auth_mode out.",
+    ("Endpoint", "auth_mode", "aad_token"): "Only Azure checks tokens of Microsoft Entra: write key or aml_token.",
     ("Registry", "type", "mlflow"): "Only the embedded registry is supported yet.",
     ("Registry", "type", "azureml"): "Only the embedded registry is supported yet.",
 }

@@ -164,7 +164,7 @@ def exchange(home: Home, method: str, path: str, body: bytes, timeout: float) ->
 
 
 def exchange_fully(
-    home: Home, method: str, path: str, body: bytes, timeout: float
+    home: Home, method: str, path: str, body: bytes, timeout: float, headers: Mapping[str, str] | None = None
 ) -> tuple[int, Mapping[str, str], bytes]:
     """One request and its answer: status, headers in lower case, body.
 
@@ -176,7 +176,8 @@ def exchange_fully(
     connection = http.client.HTTPConnection("local", timeout=timeout)
     connection.sock = _connect(home, timeout)
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json", "Connection": "close"})
+        always = {"Content-Type": "application/json", "Connection": "close"}
+        connection.request(method, path, body, {**always, **(headers or {})})
         response = connection.getresponse()
         content = response.read()
     except http.client.HTTPException as error:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops.drivers.local.ports import HOST
 from mlops.drivers.local.rules import RULES
+from mlops.drivers.local.watching import make_gateway, make_watching, mapping
 from mlops.errors import Diagnostic, TargetError
 from mlops.resource import JSON, FieldEffect, Spec, Stamp, canonical
 from mlops.rules import rule_for, same
@@ -53,11 +54,6 @@ class Sources:
     code: Path | None
 
 
-def mapping(value: object) -> Mapping[str, JSON]:
-    """The value where it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """What an endpoint is to become.
@@ -67,12 +63,16 @@ class Target:
         port: Its port.
         spec: In live form.
         stamp: Our stamp.
+        collected: The folder for collected data.
+        tls: The certificate and its key as absolute paths; empty for http.
     """
 
     name: str
     port: int
     spec: Spec
     stamp: Stamp
+    collected: Path
+    tls: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_document(
@@ -99,23 +99,35 @@ def make_document(
         if entry and same(content(name, deployment), content(name, mapping(before.get(name)))) and is_there(entry):
             entries[name] = {**entry, "instance_count": instance_count(deployment)}
         else:
-            entries[name] = make_entry(deployment, prepare(deployment))
+            entries[name] = make_entry(deployment, prepare(deployment), target.collected)
     aliases = make_aliases(target.spec, mapping(current.get("aliases")))
     document: Mapping[str, JSON] = {
         "format": FORMAT,
         "endpoint": target.name,
         "host": HOST,
         "port": target.port,
-        OWNER: {**target.stamp.to_json(), "spec": target.spec},
+        OWNER: _owner(target),
         "traffic": make_traffic(target.spec, aliases),
         "aliases": aliases,
         "deployments": entries,
+        **make_gateway(target.spec, target.tls),
     }
     return mapping(json.loads(canonical(document)))
 
 
-def make_entry(deployment: Mapping[str, JSON], sources: Sources) -> Mapping[str, JSON]:
+def _owner(target: Target) -> Mapping[str, JSON]:
+    """Ours, for `observe`: the paths of `tls` beside the spec, because on another machine the spec names others."""
+    owner: dict[str, JSON] = {**target.stamp.to_json(), "spec": target.spec}
+    return {**owner, "tls": dict(target.tls)} if target.tls else owner
+
+
+def make_entry(deployment: Mapping[str, JSON], sources: Sources, collected: Path) -> Mapping[str, JSON]:
     """One deployment of the document.
+
+    Args:
+        deployment: In live form.
+        sources: Where its content is.
+        collected: The folder for collected data.
 
     Raises:
         TargetError: It has neither a scoring script nor a model that is served without one.
@@ -140,6 +152,8 @@ def make_entry(deployment: Mapping[str, JSON], sources: Sources) -> Mapping[str,
         "request_settings": {**REQUEST_SETTINGS, **mapping(deployment.get("request_settings"))},
         "liveness_probe": {**PROBE, **mapping(deployment.get("liveness_probe"))},
         "readiness_probe": {**PROBE, **mapping(deployment.get("readiness_probe"))},
+        "show_tracebacks": True,
+        **make_watching(deployment, collected),
     }
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mlops.driver import Answer, Blobs, Scope
 from mlops.drivers.local import admin, process
-from mlops.drivers.local.configuration import Document, Sources, Target, make_document, mapping
+from mlops.drivers.local.configuration import Document, Sources, Target, make_document
 from mlops.drivers.local.folders import Folders, exclusive
 from mlops.drivers.local.home import Home, is_foreign, lock_of, make_home, names, read_home, remove_home
 from mlops.drivers.local.ports import DEFAULT_PORTS, parse_ports
 from mlops.drivers.local.rules import REFUSED, RULES
-from mlops.drivers.local.status import address_of, stamp_of, to_observed, to_silent
+from mlops.drivers.local.status import address_of, outputs_of, stamp_of, to_observed, to_silent
+from mlops.drivers.local.watching import mapping
 from mlops.errors import Diagnostic, NotFound, TargetError
-from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp, TrafficSupport
+from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp, TrafficSupport, canonical
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -95,39 +96,54 @@ class LocalDriver:
         name = _name(resource.address)
         with _disk_failures(resource.address), exclusive(lock_of(self._folders, name)):
             home = make_home(self._folders, name, self._ports)
-            self._put(home, resource, stamp)
-            return home.outputs
+            return outputs_of(home, self._put(home, resource, stamp))
 
-    def _put(self, home: Home, resource: Resource, stamp: Stamp) -> None:
+    def _put(self, home: Home, resource: Resource, stamp: Stamp) -> Document:
         answer = admin.statuses([home]).get(home.name, {})
         if answer is None:
             raise process.silent(home)
         live = mapping(answer.get("configuration"))
         self._refuse_foreign(resource.address, live)
         document = make_document(
-            Target(home.name, home.port, resource.spec, stamp),
+            Target(home.name, home.port, resource.spec, stamp, self._folders.collected, self._tls(resource)),
             live or {"aliases": _read(home).get("aliases")},
             lambda deployment: self._prepare(resource, deployment),
         )
         if live == document:
-            return
+            return document
         if not live:
             if process.start(home, document, self._supervisor()):
-                return
+                return document
             process.await_answer(home)
         self._change(home, document)
+        return document
+
+    def _tls(self, resource: Resource) -> Mapping[str, str]:
+        declared = mapping(resource.spec.get("tls"))
+        if not declared:
+            return {}
+        from mlops.drivers.local.certificates import locate  # noqa: PLC0415 - few endpoints have one
+
+        return locate(declared, self._scope.root)
 
     def _change(self, home: Home, document: Document) -> None:
-        """Give a living supervisor a document; only one with other content under a live name needs a new supervisor."""
+        """Give a living supervisor a document.
+
+        Only one with other content under a live name, or one that an older supervisor cannot read, needs a new one.
+        """
         try:
             admin.put_configuration(home, document)
         except admin.Refused as refused:
-            if not refused.for_content or not _replaces(_read(home), document):
+            if not refused.for_content or not (_replaces(_read(home), document) or self._is_older(home, document)):
                 raise
             process.stop(home)
             process.start(home, document, self._supervisor())
         except OSError as error:
             raise process.silent(home) from error
+
+    def _is_older(self, home: Home, document: Document) -> bool:
+        """Whether the living supervisor is of another version, and one of this version could read the document."""
+        return process.python_of(home) not in (None, self._supervisor()) and _is_sound(document)
 
     def _supervisor(self) -> Path:
         from mlops.drivers.local.environments import ensure_supervisor  # noqa: PLC0415 - loads what only a put needs
@@ -236,6 +252,18 @@ def _replaces(live: Document, wanted: Document) -> bool:
         for name in before
         if name in after
     )
+
+
+def _is_sound(document: Document) -> bool:
+    """Whether a supervisor of this toolkit's own version takes a document."""
+    from mlops_scoring.configuration import parse_configuration  # noqa: PLC0415 - after a refusal only
+    from mlops_scoring.documents import InvalidDocument  # noqa: PLC0415
+
+    try:
+        parse_configuration(canonical(document))
+    except InvalidDocument:
+        return False
+    return True
 
 
 def _not_ours(address: Address, detail: str) -> TargetError:

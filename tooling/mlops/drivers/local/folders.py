@@ -43,6 +43,11 @@ class Folders:
         return self.root / ".mlops" / "code"
 
     @property
+    def collected(self) -> Path:
+        """Data that the compute's endpoints collected; it outlives them."""
+        return self.root / ".mlops" / "collected" / self.compute
+
+    @property
     def environments(self) -> Path:
         """Virtual environments by the digest of what goes in."""
         return self.root / ".mlops" / "environments"

@@ -74,10 +74,13 @@ class Home:
         """The folder of all logs."""
         return self.folder / "logs"
 
-    @property
-    def outputs(self) -> dict[str, str]:
-        """What the endpoint offers."""
-        base = f"http://127.0.0.1:{self.port}"
+    def outputs(self, scheme: str = "http") -> dict[str, str]:
+        """What the endpoint offers.
+
+        Args:
+            scheme: How it is reached: http or https.
+        """
+        base = f"{scheme}://127.0.0.1:{self.port}"
         return {"scoring_uri": f"{base}/score", "swagger_uri": f"{base}/swagger.json", "port": str(self.port)}
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from mlops.driver import Blobs
-from mlops.drivers.local.configuration import Sources, mapping, runtime
+from mlops.drivers.local.configuration import Sources, runtime
 from mlops.drivers.local.content import ensure_code, ensure_model
 from mlops.drivers.local.environments import Environment, ensure_environment
 from mlops.drivers.local.folders import Folders
+from mlops.drivers.local.watching import mapping
 from mlops.errors import Diagnostic, TargetError
 from mlops.resource import JSON, Artifact
 

@@ -124,15 +124,24 @@ def stop(home: Home) -> None:
 
 def pid_of(home: Home) -> int | None:
     """The supervisor's process, as it said itself; None where it is another process by now."""
+    found = _process_of(home)
+    return found[0] if found is not None else None
+
+
+def python_of(home: Home) -> Path | None:
+    """The interpreter that the supervisor runs on, which tells the version of the scoring server."""
+    found = _process_of(home)
+    return Path(os.fsdecode(found[1])) if found is not None else None
+
+
+def _process_of(home: Home) -> tuple[int, bytes] | None:
     try:
         said = json.loads(home.process.read_bytes())
         pid = int(said["pid"])
         command = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return pid if os.fsencode(home.folder) in command else None
+    return (pid, command[0]) if os.fsencode(home.folder) in command else None
 
 
 def _spawn(home: Home, python: Path, claim: int) -> subprocess.Popen[bytes]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 from collections.abc import Mapping
 from urllib.parse import quote
 
 from mlops.driver import Answer
 from mlops.drivers.local import admin
-from mlops.drivers.local.configuration import mapping
 from mlops.drivers.local.home import Home
-from mlops.drivers.local.ports import HOST
+from mlops.drivers.local.watching import mapping
 from mlops.errors import Diagnostic, NotFound, TargetError, did_you_mean
 from mlops.resource import Address
 
@@ -27,7 +24,7 @@ def score(home: Home, address: Address, body: bytes, deployment: str | None) -> 
         home: The endpoint's folder.
         address: Its address, for errors.
         body: The request's body, JSON.
-        deployment: None: as any client. A live name: that deployment, whatever its weight, and counted nowhere. A
+        deployment: None: as the weights say. A live name: that deployment, whatever its weight, and counted nowhere. A
             declared name: as a client that sends the deployment header.
 
     Raises:
@@ -36,14 +33,14 @@ def score(home: Home, address: Address, body: bytes, deployment: str | None) -> 
     """
     try:
         if deployment is None:
-            return _as_client(home, body, {})
+            return _by_traffic(home, body, {})
         document = mapping(json.loads(home.configuration.read_bytes()))
         live, aliases = mapping(document.get("deployments")), mapping(document.get("aliases"))
         if deployment in live:
             path = f"/score/{quote(deployment, safe='')}"
             return Answer(*admin.exchange_fully(home, "POST", path, body, TIMEOUT))
         if deployment in aliases:
-            return _as_client(home, body, {"azureml-model-deployment": deployment})
+            return _by_traffic(home, body, {"azureml-model-deployment": deployment})
     except (OSError, ValueError) as error:
         raise TargetError(
             Diagnostic(
@@ -63,14 +60,6 @@ def score(home: Home, address: Address, body: bytes, deployment: str | None) -> 
     )
 
 
-def _as_client(home: Home, body: bytes, headers: Mapping[str, str]) -> Answer:
-    connection = http.client.HTTPConnection(HOST, home.port, timeout=TIMEOUT)
-    try:
-        connection.request("POST", "/score", body, {"Content-Type": "application/json", **headers})
-        response = connection.getresponse()
-        content = response.read()
-    except (http.client.HTTPException, socket.gaierror) as error:
-        raise ConnectionError(repr(error)) from error
-    finally:
-        connection.close()
-    return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, content)
+def _by_traffic(home: Home, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """As a client's request goes, but by the admin socket, where nobody asks for a key or a certificate."""
+    return Answer(*admin.exchange_fully(home, "POST", "/score", body, TIMEOUT, headers))

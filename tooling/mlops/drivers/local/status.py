@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mlops.drivers.local.configuration import OWNER, instance_count, make_traffic, mapping
+from mlops.drivers.local.configuration import OWNER, instance_count, make_traffic
 from mlops.drivers.local.home import Home
+from mlops.drivers.local.watching import OPEN, make_mirroring, mapping
 from mlops.resource import JSON, Address, Health, HealthState, Kind, Observed, Spec, Stamp, Traffic
 
 _ORDER = {state: rank for rank, state in enumerate(HealthState)}
@@ -27,7 +28,7 @@ def to_observed(home: Home, compute: str, said: Mapping[str, JSON]) -> Observed:
         address_of(home.name, compute),
         spec_of(document),
         stamp_of(document),
-        home.outputs,
+        outputs_of(home, document),
         worst(healths.values()),
         {name: _traffic(mapping(value)) for name, value in deployments.items()},
         healths,
@@ -36,7 +37,13 @@ def to_observed(home: Home, compute: str, said: Mapping[str, JSON]) -> Observed:
 
 def to_silent(home: Home, compute: str, document: Mapping[str, JSON]) -> Observed:
     """An endpoint whose supervisor lives but does not answer: what it was told, and that it is unhealthy."""
-    return Observed(address_of(home.name, compute), spec_of(document), stamp_of(document), home.outputs, _SILENT)
+    outputs = outputs_of(home, document)
+    return Observed(address_of(home.name, compute), spec_of(document), stamp_of(document), outputs, _SILENT)
+
+
+def outputs_of(home: Home, document: Mapping[str, JSON]) -> dict[str, str]:
+    """What an endpoint offers as it is configured."""
+    return home.outputs("https" if document.get("tls") else "http")
 
 
 def stamp_of(document: Mapping[str, JSON]) -> Stamp | None:
@@ -57,6 +64,25 @@ def spec_of(document: Mapping[str, JSON]) -> Spec:
     traffic = mapping(document.get("traffic"))
     if _weights(traffic) != _weights(make_traffic(spec, mapping(document.get("aliases")))):
         corrected["traffic"] = dict(traffic)
+    return _correct_gateway(corrected, spec, document)
+
+
+def _correct_gateway(corrected: dict[str, JSON], spec: Spec, document: Mapping[str, JSON]) -> Spec:
+    """Say what the gateway does where it was told otherwise than the spec says."""
+    mode = mapping(document.get("auth")).get("mode", OPEN)
+    actual: dict[str, JSON] = {}
+    if mode != spec.get("auth_mode", OPEN):
+        actual["auth_mode"] = mode
+    if mapping(document.get("mirror_traffic")) != make_mirroring(spec):
+        actual["mirror_traffic"] = dict(mapping(document.get("mirror_traffic")))
+    if mapping(document.get("telemetry")) != mapping(spec.get("telemetry")):
+        actual["telemetry"] = dict(mapping(document.get("telemetry")))
+    if mapping(document.get("tls")) != mapping(mapping(document.get(OWNER)).get("tls")):
+        actual["tls"] = dict(mapping(document.get("tls")))
+    for key, value in actual.items():
+        corrected.pop(key, None)
+        if value:
+            corrected[key] = value
     return corrected
 
 

@@ -1,0 +1,69 @@
+"""Where a declared certificate and its private key are on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlops.errors import Diagnostic, TargetError
+
+_VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def locate(tls: Mapping[str, object], root: Path) -> dict[str, str]:
+    """The absolute paths of the files that `tls` names.
+
+    Args:
+        tls: `certificate` and `key` as declared; may be empty.
+        root: The repository, in which neither may lie.
+
+    Raises:
+        TargetError: With everything that is wrong with either.
+    """
+    found: dict[str, str] = {}
+    problems: list[Diagnostic] = []
+    for name, text in tls.items():
+        path = _expanded(str(text), problems)
+        if path is not None:
+            problems.extend(_problems(name, path, root))
+            found[name] = str(path)
+    if problems:
+        raise TargetError(*problems)
+    return found
+
+
+def _expanded(text: str, problems: list[Diagnostic]) -> Path | None:
+    missing = sorted({name for name in _VARIABLE.findall(text) if not os.environ.get(name)})
+    if missing:
+        problems.append(
+            Diagnostic(
+                "Environment variable is not set",
+                f"{text} names {', '.join(missing)}, which has no value here.",
+                todo="Set it, and apply again.",
+                command=f"export {missing[0]}=PATH",
+            )
+        )
+        return None
+    path = Path(_VARIABLE.sub(lambda match: os.environ[match[1]], text)).expanduser()
+    if path.is_absolute():
+        return path
+    problems.append(
+        Diagnostic("Not an absolute path", f"{text} is {path} here.", todo="Have the variable hold an absolute path.")
+    )
+    return None
+
+
+def _problems(name: str, path: Path, root: Path) -> list[Diagnostic]:
+    real = path.resolve()
+    if real.is_relative_to(root.resolve()) and not real.is_relative_to((root / ".mlops").resolve()):
+        detail = f"The {name} of tls, {path}, is in this repository, where one `git add` publishes it."
+        return [Diagnostic("Private file in the repository", detail, todo="Keep it elsewhere on the machine.")]
+    try:
+        with path.open("rb") as stream:
+            stream.read(1)
+    except OSError as error:
+        todo = "Put the file there, or let tls name another."
+        return [Diagnostic("Cannot read the TLS file", f"The {name}, {path}: {error.strerror}.", todo=todo)]
+    return []

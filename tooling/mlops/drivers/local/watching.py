@@ -1,0 +1,79 @@
+"""The parts of the supervisor's configuration that say who may call, what is copied, and what is kept of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlops.resource import JSON, Spec
+
+OPEN = "none"
+"""The mode of authentication where none is declared."""
+
+
+def mapping(value: object) -> Mapping[str, JSON]:
+    """The value where it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def make_gateway(spec: Spec, tls: Mapping[str, str]) -> dict[str, JSON]:
+    """What the gateway is told beside its weights; what is not declared is left out.
+
+    Args:
+        spec: The endpoint in live form.
+        tls: The certificate and its key as absolute paths.
+    """
+    made: dict[str, JSON] = {}
+    mode = spec.get("auth_mode", OPEN)
+    if mode != OPEN:
+        made["auth"] = {"mode": mode}
+    if tls:
+        made["tls"] = dict(tls)
+    if mirrored := make_mirroring(spec):
+        made["mirror_traffic"] = mirrored
+    if telemetry := mapping(spec.get("telemetry")):
+        made["telemetry"] = dict(telemetry)
+    return made
+
+
+def make_mirroring(spec: Spec) -> dict[str, JSON]:
+    """Percent of the requests that are copied, by live name."""
+    return {name: percent for name, percent in mapping(spec.get("mirror_traffic")).items() if percent}
+
+
+def make_watching(deployment: Mapping[str, JSON], collected: Path) -> dict[str, JSON]:
+    """What a worker is told beside what it serves; what is not declared is left out.
+
+    Args:
+        deployment: In live form.
+        collected: The folder for collected data.
+    """
+    made: dict[str, JSON] = {}
+    for key, kept in (("model", ("name", "version")), ("batching", ("max_batch_size", "max_delay_ms"))):
+        if found := mapping(deployment.get(key)):
+            made[key] = {name: found[name] for name in kept if name in found}
+    if isinstance(declared := deployment.get("deployment"), str):
+        made["deployment"] = declared
+    if collector := mapping(deployment.get("data_collector")):
+        made["data_collector"] = _collector(collector, collected)
+    telemetry = dict(mapping(deployment.get("telemetry")))
+    if deployment.get("app_insights_enabled") is True:
+        telemetry["azure_monitor"] = True
+    if telemetry:
+        made["telemetry"] = telemetry
+    return made
+
+
+def _collector(declared: Mapping[str, JSON], collected: Path) -> dict[str, JSON]:
+    """Azure ML's form with its defaults written out for each collection."""
+    share = declared.get("sampling_rate", 1.0)
+    collections: dict[str, JSON] = {
+        name: {"sampling_rate": share, **mapping(collection)}
+        for name, collection in mapping(declared.get("collections")).items()
+    }
+    made: dict[str, JSON] = {"directory": str(collected), "collections": collections}
+    if "rolling_rate" in declared:
+        made["rolling_rate"] = declared["rolling_rate"]
+    if headers := mapping(declared.get("request_logging")).get("capture_headers"):
+        made["capture_headers"] = headers
+    return made

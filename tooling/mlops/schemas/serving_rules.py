@@ -1,0 +1,85 @@
+"""Rules between the fields of an endpoint that say how it is reached, watched, mirrored and batched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlops.errors import did_you_mean
+from mlops.schemas.problems import Problem
+
+_FILLED = frozenset({"model_inputs", "model_outputs"})
+"""Collections that are filled without code."""
+
+_RESERVED = frozenset({"request", "response"})
+"""Names that Azure ML keeps for itself (its deployment schema's reference)."""
+
+
+def serving_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """What breaks a rule among these fields of an endpoint."""
+    yield from _mirroring(data)
+    yield from _tls(data)
+    for name, deployment in data["deployments"].items():
+        yield from _collecting(name, deployment)
+        yield from _batching(name, deployment)
+
+
+def _mirroring(data: Mapping[str, Any]) -> Iterator[Problem]:
+    mirrored: Mapping[str, int] = data.get("mirror_traffic", {})
+    deployments = data["deployments"]
+    if len(mirrored) > 1:
+        detail = f"Requests are mirrored to one deployment, and {', '.join(mirrored)} are named."
+        yield Problem(("mirror_traffic",), "Mirrored to several deployments", detail, "Name one.")
+    traffic = data.get("traffic") or (dict.fromkeys(deployments, 100) if len(deployments) == 1 else {})
+    for name in mirrored:
+        path = ("mirror_traffic", name)
+        if name not in deployments:
+            todo = did_you_mean(name, list(deployments)) or f"Deployments: {', '.join(deployments)}."
+            yield Problem(path, "Unknown deployment", f'There is no deployment "{name}".', todo, at_key=True)
+        elif traffic.get(name):
+            detail = f"{name} has {traffic[name]} % of the traffic; copies would reach it beside its own requests."
+            todo = "Mirror to a deployment without traffic, or take its traffic away."
+            yield Problem(path, "Mirrored to a deployment with traffic", detail, todo, at_key=True)
+    if mirrored and not sum(traffic.values()):
+        detail = "No deployment has traffic, so there is nothing to copy."
+        yield Problem(("mirror_traffic",), "Key without effect", detail, "Give one traffic, or remove it.", at_key=True)
+
+
+def _tls(data: Mapping[str, Any]) -> Iterator[Problem]:
+    tls = data.get("tls", {})
+    if tls and tls["certificate"] == tls["key"]:
+        detail = f"certificate and key are both {tls['key']}."
+        todo = "Put the private key into a file of its own, which others need not read."
+        yield Problem(("tls", "key"), "Certificate and key are one file", detail, todo)
+
+
+def _collecting(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:
+    collections: Mapping[str, Mapping[str, Any]] = deployment.get("data_collector", {}).get("collections", {})
+    for called, collection in collections.items():
+        path = ("deployments", name, "data_collector", "collections", called)
+        if called in _RESERVED:
+            detail = f'Azure ML keeps the name "{called}" for itself.'
+            yield Problem(path, "Invalid name", detail, "Write model_inputs, model_outputs or another.", at_key=True)
+        elif "code_configuration" not in deployment and called not in _FILLED:
+            detail = f"Nothing fills {called}: {name} has no entry script."
+            todo = did_you_mean(called, sorted(_FILLED)) or "Write model_inputs or model_outputs, or remove it."
+            yield Problem(path, "Collection that nothing fills", detail, todo, at_key=True)
+        if both := sorted(set(collection.get("deny", ())) & set(collection.get("hash", ()))):
+            detail = f"{', '.join(both)} can be left out or hashed, and not both."
+            yield Problem((*path, "hash"), "Keys exclude each other", detail, "Name it in one of them.", at_key=True)
+
+
+def _batching(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:
+    if "batching" not in deployment:
+        return
+    path = ("deployments", name, "batching")
+    if "code_configuration" in deployment:
+        detail = f"The entry script of {name} gets requests one by one."
+        todo = "Remove it, or serve the model without code_configuration."
+        yield Problem(path, "Key without effect", detail, todo, at_key=True)
+        return
+    if deployment.get("request_settings", {}).get("max_concurrent_requests_per_instance", 1) < 2:
+        size = deployment["batching"]["max_batch_size"]
+        detail = "An instance handles one request at once, so there are never two to put together."
+        todo = f"Write request_settings: {{max_concurrent_requests_per_instance: {size}}}, or remove it."
+        yield Problem(path, "Key without effect", detail, todo, at_key=True)
