@@ -329,7 +329,7 @@ def test_problems_of_another_stage_are_not_this_stages(declare: Declare) -> None
 def test_a_private_key_in_the_repository_is_refused(declare: Declare, inside: str) -> None:
     root = declare({}).root
     found = the_problem(declare({DEV: stage_with_key(f"{root}/{inside}")}))
-    assert (found.summary, str(found.where)) == ("Private file in the repository", f"{DEV}:2:36")
+    assert (found.summary, str(found.where)) == ("Private file in the repository", f"{DEV}:2:37")
 
 
 def test_a_private_key_beside_what_git_never_tracks_is_not_refused(declare: Declare) -> None:
