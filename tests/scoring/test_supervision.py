@@ -205,8 +205,8 @@ def start_probed(supervised: Supervised, code: Path, **changes: object) -> int:
 def assert_replaced(supervised: Supervised, pid: int, reason: str) -> None:
     """Wait for another worker, and look for the reason in the log."""
     await_truth(lambda: not is_running(pid), "the worker was ended")
+    await_truth(lambda: supervised.report("blue-1")["restarts"] == 1, "its end was noticed")
     supervised.await_state("blue-1", "Healthy")
-    assert supervised.report("blue-1")["restarts"] == 1
     log = supervised.directory / "logs" / "supervisor.log"
     await_truth(lambda: reason in log.read_text(encoding="utf-8"), reason)
 
