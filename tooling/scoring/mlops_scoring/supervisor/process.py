@@ -133,8 +133,8 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
 
-    async def stop(self, grace: float) -> None:
-        """Ask it to finish, and end it when it has not after `grace` seconds."""
+    async def stop(self, grace: float | None) -> None:
+        """Ask it to finish, and end it when it has not after `grace` seconds; None waits for ever."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         await asyncio.wait([self.exited], timeout=grace)

@@ -1,0 +1,199 @@
+"""The server without a gateway, as an image runs it: real processes, asked over TCP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.scoring import rig
+
+REFUSING = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 50}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    admin: int
+    output: Path
+
+    def probe(self, name: str) -> int:
+        """Status of one of the three probes."""
+        return rig.ask(self.admin, "GET", f"/healthz/{name}").status
+
+    def score(self, **order: object) -> rig.Answer:
+        """Ask the model."""
+        return rig.ask(self.port, body=json.dumps(order))
+
+    def in_background(self, **order: object) -> tuple[threading.Thread, list[rig.Answer]]:
+        """Ask in a thread; the answer will be in the list."""
+        answers: list[rig.Answer] = []
+        thread = threading.Thread(target=lambda: answers.append(self.score(**order)))
+        thread.start()
+        return thread, answers
+
+
+def configure(folder: Path, source: str = rig.ECHO, **changes: object) -> Path:
+    """A worker's configuration."""
+    deployment = rig.make_deployment(rig.make_code(folder / "code", source), **changes)
+    path = folder / "worker.json"
+    path.write_text(json.dumps({"format": 1, "endpoint": "e", "live_name": "blue", "deployment": deployment}))
+    return path
+
+
+def command(configuration: Path, port: int, admin: int, *options: str) -> list[str]:
+    """How a server is started."""
+    start = [sys.executable, "-P", "-W", "error", "-m", "mlops_scoring.server", "--configuration", str(configuration)]
+    return [*start, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", *options]
+
+
+@contextmanager
+def serving(configuration: Path, *options: str) -> Iterator[Server]:
+    """A server that is ready."""
+    port, admin = rig.free_port(), rig.free_port()
+    output = configuration.with_suffix(".out")
+    with output.open("wb") as stream:
+        process = subprocess.Popen(command(configuration, port, admin, *options), stdout=stream, stderr=stream)
+    server = Server(process, port, admin, output)
+
+    def ready() -> bool:
+        assert process.poll() is None, output.read_text()
+        try:
+            return server.probe("ready") == 200
+        except OSError:
+            return False
+
+    try:
+        rig.await_truth(ready, "the server is ready")
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def fails(configuration: Path, *options: str) -> tuple[int, str]:
+    """Exit code and output of a server that cannot run."""
+    line = command(configuration, rig.free_port(), rig.free_port(), *options)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=rig.PATIENCE, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_as_many_processes_as_asked_for_answer_on_one_port(tmp_path: Path) -> None:
+    with serving(configure(tmp_path), "--workers", "2") as server:
+        seen: set[int] = set()
+
+        def both() -> bool:
+            seen.add(server.score().json["pid"])
+            return len(seen) == 2
+
+        rig.await_truth(both, "both workers answered")
+
+
+def test_health_is_live_while_the_model_works(tmp_path: Path) -> None:
+    with serving(configure(tmp_path, request_settings=REFUSING), "--workers", "1") as server:
+        thread, answers = server.in_background(sleep=1)
+        rig.await_truth(lambda: server.score().status == 429, "the only place is taken")
+        assert rig.ask(server.port, "GET", "/").body == b"Healthy"
+        assert [server.probe(name) for name in ("live", "startup", "ready")] == [200, 200, 200]
+        thread.join()
+        assert answers[0].status == 200
+
+
+def test_who_waits_too_long_gets_429_with_retry_after(tmp_path: Path) -> None:
+    with serving(configure(tmp_path, request_settings=REFUSING), "--workers", "1") as server:
+        thread, answers = server.in_background(sleep=1)
+        refused = [server.score()]
+        while refused[-1].status != 429 and thread.is_alive():
+            refused.append(server.score())
+        assert refused[-1].headers["retry-after"] == "1"
+        thread.join()
+        assert answers[0].status == 200
+        assert server.score().status == 200
+
+
+def test_a_request_that_takes_too_long_gets_504(tmp_path: Path) -> None:
+    limits = {**REFUSING, "request_timeout_ms": 200, "max_queue_wait_ms": 5000}
+    with serving(configure(tmp_path, request_settings=limits), "--workers", "1") as server:
+        late = server.score(sleep=1)
+        assert (late.status, late.json) == (504, {"message": "Scoring timeout after 200 ms"})
+        assert server.score().status == 200, "the next one waits until run() has returned"
+
+
+def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    with serving(configure(tmp_path), "--workers", "1") as server:
+        pid = server.score().json["pid"]
+        os.kill(pid, signal.SIGKILL)
+        rig.await_truth(lambda: not rig.is_running(pid), "it is gone")
+
+        def answered() -> bool:
+            try:
+                return bool(server.score().json["pid"] != pid)
+            except (OSError, ValueError):
+                return False
+
+        rig.await_truth(answered, "another one answers")
+        assert "was killed by SIGKILL" in server.output.read_text()
+
+
+def test_at_the_end_readiness_goes_first_and_what_is_under_way_is_answered(tmp_path: Path) -> None:
+    with serving(configure(tmp_path), "--workers", "2", "--drain-delay", "0.5") as server:
+        thread, answers = server.in_background(sleep=1.5)
+        rig.await_truth(lambda: "pid" in server.score().json, "it works")
+        server.process.send_signal(signal.SIGTERM)
+        rig.await_truth(lambda: server.probe("ready") == 503, "it is not ready")
+        assert server.score().status == 200, "whoever has not heard of it yet is answered"
+        thread.join()
+        assert answers[0].status == 200
+        assert server.process.wait(rig.PATIENCE) == 0
+
+
+def test_a_model_that_cannot_start_ends_the_server_with_the_reason(tmp_path: Path) -> None:
+    source = "def init(): raise ValueError('no weights\\nhere')\ndef run(data): pass\n"
+    code, output = fails(configure(tmp_path, source), "--workers", "1")
+    assert code == 3
+    assert "Traceback" in output
+    assert output.splitlines()[-1] == "ValueError: no weights here"
+
+
+def test_a_configuration_that_cannot_be_used_is_exit_code_2(tmp_path: Path) -> None:
+    path = configure(tmp_path)
+    path.write_text("{}")
+    code, output = fails(path)
+    assert (code, "format: is missing" in output) == (2, True)
+
+
+def test_a_taken_address_is_exit_code_4(tmp_path: Path) -> None:
+    with serving(configure(tmp_path), "--workers", "1") as server:
+        code, output = fails(tmp_path / "worker.json", "--listen", f"127.0.0.1:{server.port}")
+    assert (code, "Address already in use" in output) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        ({"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "100000\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"sys/fs/cgroup/cpu.max": "nonsense"}, None),
+        ({}, None),
+    ],
+)
+def test_the_cpu_limit_is_the_containers(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    from mlops_scoring.server.cpu_limit import cpu_limit  # noqa: PLC0415 - of one test
+
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpu_limit(tmp_path) == (expected or len(os.sched_getaffinity(0)))
