@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from typing import Protocol
 
 from mlops_scoring.configuration import RequestSettings
+from mlops_scoring.gateway.figures import DeploymentFigures, Tally
+from mlops_scoring.gateway.waiting import Queue, Waiting
 from mlops_scoring.wire.pool import Upstream
 
 MAX_WAITING = 4096
 """Requests that wait for one deployment; beyond it they are refused at once, however short their wait would be."""
 
-
-class Waiting(Protocol):
-    """A request that a backend gives a worker, now or soon."""
-
-    def assigned(self, upstream: Upstream) -> None:
-        """A worker is free."""
-
-    def overdue(self) -> None:
-        """No worker became free in time."""
-
-    def stranded(self) -> None:
-        """The deployment has no ready worker any more."""
-
-
-class Counters:
-    """Requests answered for one live name, and those answered with 5xx; they only grow."""
-
-    __slots__ = ("errors", "requests")
-
-    def __init__(self) -> None:
-        """Begin at nothing."""
-        self.requests = 0
-        self.errors = 0
+MAX_STREAMS = 4
+"""Bodies that one worker is getting at once, as they come. They take no place until they are whole, but memory."""
 
 
 class Backend:
@@ -44,17 +23,19 @@ class Backend:
         name: The live name.
         header: The response header that names the deployment.
         settings: Limits of its requests.
-        counters: What the gateway has answered for it.
+        tally: What the gateway has answered for it.
     """
 
-    def __init__(self, name: str, settings: RequestSettings, counters: Counters) -> None:
+    def __init__(self, name: str, settings: RequestSettings, tally: Tally) -> None:
         """Begin without workers."""
         self.name = name
         self.header = (b"azureml-model-deployment", name.encode())
         self.settings = settings
-        self.counters = counters
+        self.tally = tally
         self._upstreams: list[Upstream] = []
-        self._waiting: deque[tuple[Waiting, asyncio.TimerHandle]] = deque()
+        self._waiting = Queue()
+        self._streams = Queue()  # those whose body is to be passed on as it comes
+        self._claims: dict[Upstream, Queue] = {}  # those whose body one worker has, but for its end
         self._calm: asyncio.Future[None] | None = None
 
     @property
@@ -74,6 +55,8 @@ class Backend:
         if upstream not in self._upstreams:
             self._upstreams.append(upstream)
         while self._waiting and upstream.free:
+            self._freed(upstream)
+        while self._streams and upstream.accepting and upstream.streams < MAX_STREAMS:
             self._freed(upstream)
 
     def suspend(self, upstream: Upstream) -> None:
@@ -102,49 +85,98 @@ class Backend:
             return True
         if not self.ready:
             return False
-        if len(self._waiting) >= MAX_WAITING or not self.settings.max_queue_wait_ms:
-            request.overdue()
-            return True
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self.settings.max_queue_wait_ms / 1000, self._expire, request)
-        self._waiting.append((request, timer))
+        self._enqueue(self._waiting, request)
         return True
+
+    def submit_if_idle(self, request: Waiting) -> bool:
+        """Give a request to a worker only where nobody waits and one is free.
+
+        Returns:
+            False otherwise; the request does not wait.
+        """
+        if self._waiting or self._claims or not any(upstream.free for upstream in self._upstreams):
+            return False
+        return self.submit(request)
+
+    def submit_stream(self, request: Waiting) -> bool:
+        """Give a worker a request whose body is still coming, now or when one has few enough of them.
+
+        Returns:
+            False when no worker is ready.
+        """
+        ready = [upstream for upstream in self._upstreams if upstream.accepting]
+        if not ready:
+            return False
+        chosen = min(ready, key=lambda upstream: (upstream.streams, upstream.in_flight))
+        if chosen.streams < MAX_STREAMS:
+            request.assigned(chosen)
+        else:
+            self._enqueue(self._streams, request)
+        return True
+
+    def claim(self, request: Waiting, upstream: Upstream) -> None:
+        """A request's body is whole: give it a place at the worker that has it, now or when there is one."""
+        if upstream.has_place:
+            request.assigned(upstream)
+        else:
+            self._enqueue(self._claims.setdefault(upstream, Queue()), request)
+
+    def _enqueue(self, queue: Queue, request: Waiting) -> None:
+        if len(queue) >= MAX_WAITING or not self.settings.max_queue_wait_ms:
+            request.overdue()
+        else:
+            queue.add(request, self.settings.max_queue_wait_ms)
 
     def withdraw(self, request: Waiting) -> None:
         """A waiting request's client is gone."""
-        for entry in self._waiting:
-            if entry[0] is request:
-                entry[1].cancel()
-                self._waiting.remove(entry)
-                break
+        self._waiting.withdraw(request)
+        self._streams.withdraw(request)
+        for queue in self._claims.values():
+            queue.withdraw(request)
         self._note_calm()
 
-    def _expire(self, request: Waiting) -> None:
-        self.withdraw(request)
-        request.overdue()
-
     def _freed(self, upstream: Upstream) -> None:
+        if self._claims:
+            claims = self._claims.get(upstream)
+            if claims and upstream.has_place:
+                claims.take().assigned(upstream)
+            if claims is not None and not claims:
+                self._claims.pop(upstream, None)
         if self._waiting and upstream.free:
-            request, timer = self._waiting.popleft()
-            timer.cancel()
-            request.assigned(upstream)
-        elif self._waiting and not self.ready:
+            self._waiting.take().assigned(upstream)
+        if self._streams and upstream.accepting and upstream.streams < MAX_STREAMS:
+            self._streams.take().assigned(upstream)
+        if (self._waiting or self._streams) and not self.ready:
             self._strand()
         self._note_calm()
 
     def _strand(self) -> None:
-        stranded, self._waiting = self._waiting, deque()
-        for request, timer in stranded:
-            timer.cancel()
-            request.stranded()
+        waiting, self._waiting = self._waiting, Queue()
+        streams, self._streams = self._streams, Queue()
+        for queue in (waiting, streams):
+            while queue:
+                queue.take().stranded()
         self._note_calm()
 
     def _note_calm(self) -> None:
-        if self._calm is not None and not self._waiting and not self._calm.done():
+        if self._calm is not None and not self._waiting and not self._streams and not self._calm.done():
             self._calm.set_result(None)
+
+    def figures(self) -> DeploymentFigures:
+        """What was counted, and how it is now."""
+        return self.tally.figures(
+            in_flight=sum(upstream.in_flight for upstream in self._upstreams),
+            waiting=len(self._waiting) + len(self._streams) + sum(map(len, self._claims.values())),
+            ready=sum(upstream.accepting for upstream in self._upstreams),
+        )
+
+    @property
+    def streaming(self) -> bool:
+        """Whether any body is on its way to a worker."""
+        return any(upstream.streams for upstream in self._upstreams)
 
     async def drain(self) -> None:
         """Return when nobody waits any more; the backend must be out of the route."""
-        if self._waiting:
+        if self._waiting or self._streams:
             self._calm = asyncio.get_running_loop().create_future()
             await self._calm

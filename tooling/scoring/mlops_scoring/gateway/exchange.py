@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from mlops_scoring.gateway.backend import Backend
+from mlops_scoring.gateway.figures import CLIENT_GONE
 from mlops_scoring.wire.messages import Headers, Request, identifying_headers, message
 from mlops_scoring.wire.pool import Upstream
 from mlops_scoring.wire.server import ServerConnection
@@ -16,15 +18,24 @@ if TYPE_CHECKING:
 
 _JSON = (b"content-type", b"application/json")
 _RETRY_AFTER = (b"retry-after", b"1")
+_RETRY_LATER = frozenset({429, 503})
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _MAX_ATTEMPTS = 3
 
 
 def answer_error(
     client: ServerConnection, request: Request, status: int, text: str, headers: Headers | None = None
-) -> None:
-    """Answer with an error of the gateway's own, in the form of Azure ML's server."""
-    client.send(status, [_JSON, *(headers or []), *identifying_headers(request)], message(text))
+) -> Headers:
+    """Answer with an error of the gateway's own, in the form of Azure ML's server.
+
+    Returns:
+        The headers that were sent.
+    """
+    sent = [_JSON, *(headers or []), *identifying_headers(request)]
+    if status in _RETRY_LATER:
+        sent.append(_RETRY_AFTER)
+    client.send(status, sent, message(text))
+    return sent
 
 
 class ProxyExchange:
@@ -36,27 +47,42 @@ class ProxyExchange:
         client: Where the answer goes.
         pinned: The deployment's name where the client chose it.
         counted: Whether the deployment's counters hear of it.
+        mirrored: Whether a copy goes to the mirror once the answer is under way.
     """
 
     __slots__ = (
+        "_answered",
         "_attempts",
         "_backend",
+        "_began",
         "_begun",
         "_client",
         "_connection",
         "_counted",
         "_done",
-        "_failed",
         "_gateway",
+        "_mirrored",
         "_overdue",
         "_pinned",
         "_request",
+        "_sent",
+        "_status",
         "_timer",
+        "_trace",
         "_upstream",
+        "_waited",
+        "_waits_since",
     )
 
     def __init__(
-        self, gateway: Gateway, request: Request, client: ServerConnection, pinned: str | None, *, counted: bool
+        self,
+        gateway: Gateway,
+        request: Request,
+        client: ServerConnection,
+        pinned: str | None,
+        *,
+        counted: bool,
+        mirrored: bool = False,
     ) -> None:
         """Know both ends; nothing is sent yet."""
         self._gateway = gateway
@@ -64,46 +90,66 @@ class ProxyExchange:
         self._client = client
         self._pinned = pinned
         self._counted = counted
+        self._mirrored = mirrored
         self._backend: Backend
         self._connection: UpstreamConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._attempts = 0
         self._begun = False
-        self._failed = False
         self._overdue = False
         self._upstream: Upstream | None = None
         self._done = False  # answered, or given up; what still comes from the worker is dropped
+        self._status = 0
+        self._answered: Headers = []
+        self._sent = 0
+        self._waited = 0.0
+        self._began = self._waits_since = monotonic()
+        self._trace = gateway.tracer.begin(request) if gateway.tracer is not None else None
 
     def begin(self, backend: Backend) -> None:
         """Start with the chosen deployment."""
         self._client.exchange = self
         self._backend = backend
-        if not backend.submit(self):
+        if not self._submit(backend):
             self.stranded()
+
+    def _submit(self, backend: Backend) -> bool:
+        return backend.submit(self)
 
     # What the backend says
 
     def assigned(self, upstream: Upstream) -> None:
         """A worker is free: send."""
+        self._note_attempt(upstream)
+        self._start_clock()
+        upstream.send(self._request, self)
+
+    def _note_attempt(self, upstream: Upstream) -> None:
         self._attempts += 1
+        if self._attempts > 1:
+            self._backend.tally.retried += 1
+        self._upstream = upstream
+
+    def _start_clock(self) -> None:
+        self._waited += monotonic() - self._waits_since
         if self._timer is None:
             seconds = self._backend.settings.request_timeout_ms / 1000
             self._timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
-        self._upstream = upstream
-        upstream.send(self._request, self)
 
     def overdue(self) -> None:
         """The queue's time has passed."""
-        self._fail(429, "Too many requests: no worker became free in time. Try again later.", _RETRY_AFTER)
+        self._waited += monotonic() - self._waits_since
+        self._backend.tally.queue_full += self._counted
+        self._fail(429, "Too many requests: no worker became free in time. Try again later.")
 
     def stranded(self) -> None:
         """The deployment has no ready worker: try another, or say so."""
         for other in self._gateway.instead(self._pinned):
             if other is not self._backend and self._attempts < _MAX_ATTEMPTS:
                 self._backend = other
-                if other.submit(self):
+                if self._submit(other):
                     return
-        self._fail(503, f"The deployment {self._backend.name} has no ready worker. Try again later.", _RETRY_AFTER)
+        self._fail(503, f"The deployment {self._backend.name} has no ready worker. Try again later.")
 
     # What the worker says
 
@@ -116,34 +162,46 @@ class ProxyExchange:
         """A worker has the request."""
         self._connection = connection
 
+    def worker_resumed(self) -> None:
+        """The worker reads on; the whole request was written at once."""
+
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The answer, complete."""
         if self._recovered() or self._done:
             return
-        self._settle(failed=status >= 500)
+        self._settle(status)
         headers.append(self._backend.header)
         self._client.send(status, headers, body)
+        self._sent = len(body)
+        self._tell(headers)
+        if self._mirrored:
+            self._gateway.mirror(self._request)
 
     def begun(self, status: int, headers: Headers) -> None:
         """The head of an answer whose body is still coming."""
         self._begun = True
         if self._recovered() or self._done:
             return
-        self._failed = status >= 500
+        self._status = status
         length = next((int(value) for name, value in headers if name == b"content-length"), None)
         headers.append(self._backend.header)
+        self._answered = headers
         self._client.start(status, headers, length)
+        if self._mirrored:
+            self._gateway.mirror(self._request)
 
     def piece(self, body: bytes) -> None:
         """A piece of the body."""
         if not self._done:
+            self._sent += len(body)
             self._client.write(body)
 
     def ended(self) -> None:
         """The body is complete."""
         if not self._done:
-            self._settle(failed=self._failed)
+            self._settle(self._status)
             self._client.finish()
+            self._tell(self._answered)
 
     def lost(self, loss: Loss) -> None:
         """The worker is gone: try again where that is safe, else say so."""
@@ -151,21 +209,27 @@ class ProxyExchange:
         if self._recovered() or self._done:
             return
         if self._begun:
-            self._settle(failed=True)
+            self._settle(502)
             self._client.abort()
+            self._tell(self._answered)
             return
-        again = loss is Loss.UNSENT or (loss is Loss.UNANSWERED and self._request.method in _IDEMPOTENT)
-        if again and self._attempts < (_MAX_ATTEMPTS if loss is Loss.UNSENT else 2):
-            if not self._backend.submit(self):
+        if self._may_repeat(loss) and self._attempts < (_MAX_ATTEMPTS if loss is Loss.UNSENT else 2):
+            self._waits_since = monotonic()
+            if not self._submit(self._backend):
                 self.stranded()
             return
         self._fail(502, f"The worker of {self._backend.name} that had the request died. The request may be sent again.")
 
+    def _may_repeat(self, loss: Loss) -> bool:
+        return loss is Loss.UNSENT or (loss is Loss.UNANSWERED and self._request.method in _IDEMPOTENT)
+
     def _time_out(self) -> None:
+        self._backend.tally.timed_out += self._counted
         if self._begun:
-            self._settle(failed=True)
+            self._settle(504)
             self._client.abort()
             self._abandon()
+            self._tell(self._answered)
             return
         self._backend.withdraw(self)
         if self._upstream is not None:
@@ -178,10 +242,18 @@ class ProxyExchange:
 
     def client_lost(self) -> None:
         """Nobody waits for the answer. The worker cannot be stopped, but a queued request can be dropped."""
+        self._give_up(CLIENT_GONE)
+
+    def body_lost(self, status: int) -> None:
+        """The client's body will not come to its end; the connection tells the client."""
+        self._give_up(status)
+
+    def _give_up(self, status: int) -> None:
         if not self._done:
-            self._settle(failed=False)
+            self._settle(status)
             self._backend.withdraw(self)
             self._abandon()
+            self._tell([])
 
     def client_paused(self) -> None:
         """Read no faster than the client does."""
@@ -194,16 +266,17 @@ class ProxyExchange:
             self._connection.resume()
 
     def _abandon(self) -> None:
-        # A worker that has begun to answer has left run(); otherwise its slot stays taken until run() returns.
+        # A worker that has begun to answer has left run(), and one without the whole body has not entered it;
+        # otherwise its place stays taken until run() returns.
         connection, self._connection = self._connection, None
-        if connection is not None and self._begun:
+        if connection is not None and (self._begun or not connection.placed):
             connection.abort()
 
-    def _fail(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+    def _fail(self, status: int, text: str) -> None:
         if self._done:
             return
-        self._settle(failed=status >= 500)
-        answer_error(self._client, self._request, status, text, [*headers, self._backend.header])
+        self._settle(status)
+        self._tell(answer_error(self._client, self._request, status, text, [self._backend.header]))
 
     def _recovered(self) -> bool:
         """Whether this was a request that had timed out; its worker is free again."""
@@ -213,11 +286,20 @@ class ProxyExchange:
         self._overdue = False
         return True
 
-    def _settle(self, *, failed: bool) -> None:
+    def _settle(self, status: int) -> None:
         self._done = True
+        self._status = status
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._counted:
-            self._backend.counters.requests += 1
-            self._backend.counters.errors += failed
+            self._backend.tally.count(status, monotonic() - self._began, self._waited)
+
+    def _tell(self, headers: Headers) -> None:
+        """Tell the observers, now that the answer is written."""
+        if self._gateway.observers:
+            backend, request = self._backend, self._request
+            seconds = monotonic() - self._began
+            self._gateway.tell(
+                backend.name, request, self._status, seconds, self._waited, headers, self._trace, self._sent
+            )

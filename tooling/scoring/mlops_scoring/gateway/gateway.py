@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Mapping
 
 from mlops_scoring.configuration import RequestSettings
-from mlops_scoring.gateway.backend import Backend, Counters
+from mlops_scoring.gateway.authentication import OPEN, Guard
+from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.gateway.exchange import ProxyExchange, answer_error
+from mlops_scoring.gateway.figures import DeploymentFigures, Tally
+from mlops_scoring.gateway.mirroring import MAX_MIRRORS, Mirror, MirrorExchange
+from mlops_scoring.gateway.observing import Exchanged, Observer, Tracer
 from mlops_scoring.gateway.routing import Route
-from mlops_scoring.wire.messages import Request, identifying_headers
+from mlops_scoring.gateway.streaming import StreamedExchange
+from mlops_scoring.wire.messages import Headers, Refusal, Request, identifying_headers
 from mlops_scoring.wire.server import ServerConnection
 
 DEPLOYMENT_HEADER = b"azureml-model-deployment"
@@ -16,6 +23,8 @@ DEPLOYMENT_HEADER = b"azureml-model-deployment"
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _LOCAL = frozenset({b"/", b"/healthz/live", b"/healthz/ready"})
+_MIRRORED = frozenset({b"POST", b"GET"})
+"""Methods that score."""
 
 
 class Gateway:
@@ -23,20 +32,28 @@ class Gateway:
 
     Attributes:
         draining: The endpoint is being shut down: not ready, though what comes is still answered.
+        guard: Who may pass.
+        observers: Hear of each exchange.
+        tracer: Begins a span for each exchange.
     """
 
     def __init__(self) -> None:
         """Begin without deployments."""
         self.draining = False
+        self.guard: Guard = OPEN
+        self.observers: list[Observer] = []
+        self.tracer: Tracer | None = None
         self._backends: dict[str, Backend] = {}
-        self._counters: dict[str, Counters] = {}
+        self._tallies: dict[str, Tally] = {}
+        self._mirror: Mirror | None = None
+        self._mirrors = 0
         self._route = Route({}, {}, self._backends.get)
 
     # What the supervisor calls
 
     def add(self, name: str, settings: RequestSettings) -> Backend:
         """Make a deployment known; it gets no traffic by this. Counters of a name outlive its backends."""
-        backend = Backend(name, settings, self.counters(name))
+        backend = Backend(name, settings, self._tallies.setdefault(name, Tally()))
         self._backends[name] = backend
         return backend
 
@@ -45,20 +62,27 @@ class Gateway:
         if self._backends.get(backend.name) is backend:
             del self._backends[backend.name]
 
-    def counters(self, name: str) -> Counters:
-        """Counters of a live name, since the supervisor began."""
-        return self._counters.setdefault(name, Counters())
-
-    def switch(self, traffic: Mapping[str, int], aliases: Mapping[str, str]) -> bool:
-        """Replace weights and aliases at once.
+    def switch(
+        self, traffic: Mapping[str, int], aliases: Mapping[str, str], mirror_traffic: Mapping[str, int] | None = None
+    ) -> bool:
+        """Replace weights, aliases and mirror at once.
 
         Returns:
-            Whether they differ from those in force; a route that stays keeps its place in the cycle of weights.
+            Whether they differ from those in force; what stays keeps its place in its cycle.
         """
+        wanted = {name: percent for name, percent in (mirror_traffic or {}).items() if percent}
+        changed = wanted != self.mirror_traffic
+        if changed:
+            self._mirror = next((Mirror(name, percent) for name, percent in wanted.items()), None)
         if self._route.traffic == traffic and self._route.aliases == aliases:
-            return False
+            return changed
         self._route = Route(traffic, aliases, self._backends.get)
         return True
+
+    @property
+    def mirror_traffic(self) -> Mapping[str, int]:
+        """The mirror in force."""
+        return {} if self._mirror is None else {self._mirror.name: self._mirror.percent}
 
     @property
     def traffic(self) -> Mapping[str, int]:
@@ -75,7 +99,22 @@ class Gateway:
         """Whether a request without a deployment header would find a worker."""
         return not self.draining and next(self._route.instead(None), None) is not None
 
+    def figures(self) -> Mapping[str, DeploymentFigures]:
+        """What was counted for each live name, those that have left included."""
+        return {
+            name: self._backends[name].figures()
+            if name in self._backends
+            else tally.figures(in_flight=0, waiting=0, ready=0)
+            for name, tally in self._tallies.items()
+        }
+
     # What connections and exchanges call
+
+    def admit(self, request: Request) -> Refusal | None:
+        """Look at the head of a client's request."""
+        if request.target in _LOCAL and request.method in {b"GET", b"HEAD"}:
+            return None
+        return self.guard.refuse(request)
 
     def handle(self, request: Request, client: ServerConnection) -> None:
         """Answer a client's request."""
@@ -98,7 +137,14 @@ class Gateway:
         if backend is None:
             answer_error(client, request, 404, f"This endpoint has no deployment {name!r}.")
             return
-        ProxyExchange(self, request, client, name, counted=counted).begin(backend)
+        self._exchange(request, client, name, counted=counted).begin(backend)
+
+    def _exchange(
+        self, request: Request, client: ServerConnection, pinned: str | None, *, counted: bool
+    ) -> ProxyExchange:
+        if request.inflow is not None:
+            return StreamedExchange(self, request, request.inflow, client, pinned, counted=counted)
+        return ProxyExchange(self, request, client, pinned, counted=counted)
 
     def instead(self, pinned: str | None) -> Iterator[Backend]:
         """Deployments that may answer in another's place."""
@@ -107,10 +153,71 @@ class Gateway:
     def _pass_on(self, request: Request, client: ServerConnection) -> None:
         backend = self._route.by_weight()
         if backend is None:
-            text = "No deployment of this endpoint has traffic. Try again later."
-            answer_error(client, request, 503, text, [(b"retry-after", b"1")])
+            answer_error(client, request, 503, "No deployment of this endpoint has traffic. Try again later.")
             return
-        ProxyExchange(self, request, client, None, counted=True).begin(backend)
+        if self._mirror is None or request.method not in _MIRRORED or not self._mirror.next():
+            self._exchange(request, client, None, counted=True).begin(backend)
+        elif request.inflow is not None:
+            self._drop_copy()
+            self._exchange(request, client, None, counted=True).begin(backend)
+        else:
+            ProxyExchange(self, request, client, None, counted=True, mirrored=True).begin(backend)
+
+    def mirror(self, request: Request) -> None:
+        """Send a copy of a request whose answer is under way."""
+        asyncio.get_running_loop().call_soon(self._send_copy, request)
+
+    def _send_copy(self, request: Request) -> None:
+        backend = None if self._mirror is None else self._backends.get(self._mirror.name)
+        if backend is None or self._mirrors >= MAX_MIRRORS:
+            self._drop_copy()
+            return
+        self._mirrors += 1
+        if backend.submit_if_idle(MirrorExchange(backend, request.copy_for_mirror(), self._mirrored)):
+            backend.tally.mirrored += 1
+        else:
+            self._mirrors -= 1
+            self._drop_copy()
+
+    def _drop_copy(self) -> None:
+        if self._mirror is not None:
+            self._tallies.setdefault(self._mirror.name, Tally()).mirror_dropped += 1
+
+    def _mirrored(self, copy: MirrorExchange) -> None:
+        self._mirrors -= 1
+        if self.observers:
+            self.tell(
+                copy.backend.name, copy.request, copy.status, copy.seconds, 0.0, copy.headers, None, copy.sent_bytes
+            )
+
+    def tell(  # noqa: PLR0913 - one for each thing that observers hear
+        self,
+        deployment: str,
+        request: Request,
+        status: int,
+        seconds: float,
+        waited: float,
+        headers: Headers,
+        trace: object,
+        sent: int,
+    ) -> None:
+        """Tell the observers of an exchange that is over."""
+        identity = next((value for name, value in headers if name == b"x-request-id"), b"")
+        exchanged = Exchanged(
+            deployment=deployment,
+            request=request,
+            status=status,
+            started=time.time() - seconds,
+            seconds=seconds,
+            waited=waited,
+            mirrored=request.mirrored,
+            request_id=identity.decode("latin-1"),
+            trace=trace,
+            received=len(request.body) if request.inflow is None else request.inflow.received,
+            sent=sent,
+        )
+        for observer in self.observers:
+            observer.exchanged(exchanged)
 
     def _answer_health(self, request: Request, client: ServerConnection) -> None:
         headers = [_TEXT, *identifying_headers(request)]

@@ -160,7 +160,7 @@ class LiveDeployment:
             "ready": self.ready,
             "wanted": self.deployment.instance_count,
             "restarts": self._restarts,
-            "requests": self.backend.counters.requests,
-            "errors": self.backend.counters.errors,
+            "requests": self.backend.tally.requests,
+            "errors": self.backend.tally.errors,
             "log_tail": self.tail.lines,
         }

@@ -17,6 +17,9 @@ class Exchange(Protocol):
     def client_resumed(self) -> None:
         """The client has caught up."""
 
+    def body_lost(self, status: int) -> None:
+        """The rest of the body will not come; the client is told so with this status."""
+
 
 class Silent:
     """An exchange that does not care what becomes of its client."""
@@ -29,6 +32,9 @@ class Silent:
 
     def client_resumed(self) -> None:
         """Nothing was slowed down."""
+
+    def body_lost(self, status: int) -> None:
+        """Nothing waits for it."""
 
 
 SILENT = Silent()

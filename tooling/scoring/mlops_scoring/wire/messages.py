@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import dataclass
 from http import HTTPStatus
+
+from mlops_scoring.wire.inflow import Inflow
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case, in the order they came."""
@@ -26,6 +29,11 @@ HOP_BY_HOP = frozenset(
 )
 """Headers of one connection, never passed on (RFC 9110, section 7.6.1); lengths are written anew."""
 
+MIRRORED = b"x-mlops-mirrored"
+"""Header of requests that are copies; a client's own is not passed on."""
+
+_STAY = HOP_BY_HOP | {MIRRORED}
+
 MAX_REQUEST_ID = 100
 """Longest request id taken from a client, as azureml-inference-server-http has it."""
 
@@ -41,18 +49,31 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES = {status: _status_line(status) for status in range(100, 1000)}
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a client is told before its connection ends, because its request cannot be taken."""
+
+    status: int
+    text: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
 class Request:
-    """One request, complete: the body has been read to its end.
+    """One request; complete, unless it has an inflow.
 
     Attributes:
         method: For example `b"POST"`.
         target: Path and query in origin form, as the client wrote it.
         headers: All headers but trailers.
+        body: The body, where it has been read to its end.
+        inflow: The body, where it is passed on as it comes.
         keep_alive: Whether the client wants the connection to go on.
         modern: HTTP/1.1, so that the client understands chunks.
+        mirrored: A copy, whose answer nobody gets.
+        options: Further headers that are this connection's only, because its `Connection` header names them.
     """
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "modern", "target")
+    __slots__ = ("body", "headers", "inflow", "keep_alive", "method", "mirrored", "modern", "options", "target")
 
     def __init__(self) -> None:
         """Begin empty; the reader fills it."""
@@ -60,8 +81,11 @@ class Request:
         self.target = b""
         self.headers: Headers = []
         self.body: bytes | bytearray = b""
+        self.inflow: Inflow | None = None
         self.keep_alive = True
         self.modern = True
+        self.mirrored = False
+        self.options: frozenset[bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; `name` in lower case."""
@@ -82,17 +106,35 @@ class Request:
         return b"".join([self.method, b" ", self.target, version, *lines, b"\r\n"])
 
     def serialise(self) -> bytes:
-        """The request as one side writes it to a worker."""
+        """The request as one side writes it to a worker; without the body where that is still coming."""
+        stay = _STAY if self.options is None else _STAY | self.options
         parts: list[bytes | bytearray] = [self.method, b" ", self.target, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
-            if name not in HOP_BY_HOP:
+            if name not in stay:
                 parts += (name, b": ", value, b"\r\n")
+        if self.mirrored:
+            parts.append(MIRRORED + b": true\r\n")
         if not self.modern and self.header(b"host") is None:
             parts.append(b"host: localhost\r\n")  # HTTP/1.1 needs one (RFC 9112, section 3.2)
+        if self.inflow is not None:
+            length = self.inflow.length
+            parts.append(b"transfer-encoding: chunked\r\n\r\n" if length is None else _length_line(length) + b"\r\n")
+            return b"".join(parts)
         if self.body or self.method in {b"POST", b"PUT", b"PATCH"}:
-            parts.append(b"content-length: %d\r\n" % len(self.body))
+            parts.append(_length_line(len(self.body)))
         parts += (b"\r\n", self.body)
         return b"".join(parts)
+
+    def copy_for_mirror(self) -> Request:
+        """The same request, marked as a copy."""
+        copy = Request()
+        copy.method, copy.target, copy.body, copy.options = self.method, self.target, self.body, self.options
+        copy.headers, copy.modern, copy.mirrored = list(self.headers), self.modern, True
+        return copy
+
+
+def _length_line(length: int) -> bytes:
+    return b"content-length: %d\r\n" % length
 
 
 def serialise_head(status: int, headers: Headers, extra: bytes) -> list[bytes | bytearray]:

@@ -16,6 +16,7 @@ class Upstream:
         in_flight: Requests that the worker has, those included whose client has given up.
         overdue: Those of them that have exceeded their time; `run()` cannot be stopped, so they keep their place.
         accepting: Whether it may get further requests.
+        streams: Requests whose body it is getting; they have no place among those in flight yet.
     """
 
     def __init__(self, name: str, path: str, concurrency: int, on_free: Callable[[Upstream], None]) -> None:
@@ -24,6 +25,7 @@ class Upstream:
         self.path = path
         self.in_flight = 0
         self.overdue = 0
+        self.streams = 0
         self.accepting = True
         self._concurrency = concurrency
         self._on_free = on_free
@@ -38,13 +40,21 @@ class Upstream:
         return self.accepting and self.in_flight < self._concurrency
 
     @property
+    def has_place(self) -> bool:
+        """Whether a request that it is getting can have a place, also when it gets no further ones."""
+        return self.in_flight < self._concurrency
+
+    @property
     def stuck(self) -> bool:
         """Whether every place is held by a request that has exceeded its time."""
         return self.overdue >= self._concurrency
 
     def send(self, request: Request, reply: Reply) -> None:
         """Hand over a request; `reply` hears the rest."""
-        self.in_flight += 1
+        if request.inflow is None:
+            self.in_flight += 1
+        else:
+            self.streams += 1
         while self._idle:
             connection = self._idle.pop()
             if connection.send(request, reply):
@@ -60,14 +70,20 @@ class Upstream:
         except OSError:
             # Nobody listens: the process has ended, or is about to be found dead.
             self.accepting = False
-            self.finished(None)
+            self.finished(None, placed=request.inflow is None)
             reply.lost(Loss.UNSENT)
             return
         if not reply.wanted:
-            self.finished(connection)
+            self.finished(connection, placed=request.inflow is None)
         elif not connection.send(request, reply):
-            self.finished(None)
+            self.finished(None, placed=request.inflow is None)
             reply.lost(Loss.UNSENT)
+
+    def give_place(self, connection: UpstreamConnection) -> None:
+        """The body that a connection carries is complete: its request takes a place."""
+        connection.placed = True
+        self.streams -= 1
+        self.in_flight += 1
 
     def opened(self, connection: UpstreamConnection) -> None:
         """A connection was made."""
@@ -79,19 +95,22 @@ class Upstream:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def finished(self, reusable: UpstreamConnection | None) -> None:
+    def finished(self, reusable: UpstreamConnection | None, *, placed: bool) -> None:
         """A request has left the worker."""
-        self.in_flight -= 1
+        if placed:
+            self.in_flight -= 1
+        else:
+            self.streams -= 1
         if reusable is not None:
             self._idle.append(reusable)
-        if self._calm is not None and not self.in_flight and not self._calm.done():
+        if self._calm is not None and not self.in_flight and not self.streams and not self._calm.done():
             self._calm.set_result(None)
         self._on_free(self)
 
     async def drain(self) -> None:
         """Take no more requests; return when the last one has been answered."""
         self.accepting = False
-        if self.in_flight:
+        if self.in_flight or self.streams:
             self._calm = asyncio.get_running_loop().create_future()
             await self._calm
 

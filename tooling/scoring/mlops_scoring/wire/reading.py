@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 
 import httptools
 
+from mlops_scoring.wire.inflow import Buffered, Inflow
 from mlops_scoring.wire.limits import Limits
-from mlops_scoring.wire.messages import Request
+from mlops_scoring.wire.messages import Refusal, Request
 
 _MAX_OFFERS = 16
+_COMMON_OPTIONS = frozenset({b"keep-alive", b"close"})
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -27,16 +30,6 @@ class Stage(Enum):
     IDLE = "idle"
     HEAD = "head"
     BODY = "body"
-
-
-class Buffered:
-    """Bytes of bodies held by all connections of a listener."""
-
-    __slots__ = ("size",)
-
-    def __init__(self) -> None:
-        """Begin at nothing."""
-        self.size = 0
 
 
 class _Refused(Exception):
@@ -49,22 +42,35 @@ class RequestReader:
     Args:
         limits: Bounds on what is accepted.
         buffered: Shared count of body bytes; this reader adds, `release` takes away.
+        admit: Looks at each request's head, and may refuse it before its body is read.
+        streaming: Whether requests with large bodies are given out before they are whole, with an inflow.
 
     Attributes:
-        requests: Whole requests, in order.
-        refusal: Status and message for the client, once something was wrong; nothing is read after it.
+        requests: Requests, in order; whole, unless they have an inflow.
+        refusal: What the client is told, once something was wrong; nothing is read after it.
+        received: Bytes of bodies that have come over this connection.
         stage: What the next bytes belong to.
         wants_continue: The client waits for `100 Continue` before it sends the body.
     """
 
-    def __init__(self, limits: Limits, buffered: Buffered) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        buffered: Buffered,
+        admit: Callable[[Request], Refusal | None] | None = None,
+        *,
+        streaming: bool = False,
+    ) -> None:
         """Stand before the first byte of a connection."""
         self.requests: deque[Request] = deque()
-        self.refusal: tuple[int, str] | None = None
+        self.refusal: Refusal | None = None
+        self.received = 0
         self.stage = Stage.IDLE
         self.wants_continue = False
         self._limits = limits
         self._buffered = buffered
+        self._admit = admit
+        self._held_bytes = limits.stream_bytes if streaming else limits.body_bytes
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
         self._head_bytes = 0
@@ -83,22 +89,25 @@ class RequestReader:
                 data = self.requests.pop().head_without(b"upgrade") + data[offer.args[0] :]
                 continue
             except httptools.HttpParserError as error:
-                self.refusal = self.refusal or (400, f"Not a valid HTTP/1.1 request: {error}.")
+                self.refusal = self.refusal or Refusal(400, f"Not a valid HTTP/1.1 request: {error}.")
             except _Refused:
                 pass
             break
         else:
-            self.refusal = (400, "Too many offers of another protocol.")
+            self.refusal = Refusal(400, "Too many offers of another protocol.")
         if self.stage is Stage.HEAD and self._head_bytes > self._limits.head_bytes and self.refusal is None:
-            self.refusal = (431, "The request's headers are too large.")
+            self.refusal = Refusal(431, "The request's headers are too large.")
 
     def release(self, request: Request) -> None:
         """A request was answered or dropped: its body is no longer held."""
         self._buffered.size -= len(request.body)
+        if request.inflow is not None:
+            request.inflow.close()
 
     def close(self) -> None:
         """Drop whatever has not been answered."""
-        self.release(self._request)
+        if self._request.inflow is None:  # otherwise it was given out, or is among the requests
+            self.release(self._request)
         for request in self.requests:
             self.release(request)
         self.requests.clear()
@@ -140,14 +149,24 @@ class RequestReader:
             self._refuse(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
         self._check_headers(request)
         self._check_target(request)
+        if self._admit is not None:
+            refusal = self._admit(request)
+            if refusal is not None:
+                self.refusal = refusal
+                raise _Refused
         self.stage = Stage.BODY
         self._body_bytes = 0
 
     def _check_headers(self, request: Request) -> None:
-        hosts = 0
+        hosts = authorizations = 0
         for name, value in request.headers:
             if name == b"host":
                 hosts += 1
+            elif name == b"authorization":
+                authorizations += 1
+            elif name == b"connection" and value.lower() not in _COMMON_OPTIONS:
+                named = frozenset(option.strip().lower() for option in value.split(b",")) - {b"host"}
+                request.options = named | (request.options or frozenset())
             elif name == b"content-length":
                 if int(value) > self._limits.body_bytes:
                     self._refuse(413, f"A request's body has at most {self._limits.body_bytes} bytes.")
@@ -160,6 +179,8 @@ class RequestReader:
                 self.wants_continue = request.modern
         if hosts > 1 or (request.modern and not hosts):
             self._refuse(400, "A request has exactly one Host header.")
+        if authorizations > 1:
+            self._refuse(400, "A request has at most one Authorization header.")
 
     def _check_target(self, request: Request) -> None:
         if request.method == b"CONNECT":
@@ -177,9 +198,13 @@ class RequestReader:
         """A piece of the body."""
         request = self._request
         self.wants_continue = False
+        self.received += len(body)
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes:
             self._refuse(413, f"A request's body has at most {self._limits.body_bytes} bytes.")
+        if request.inflow is not None:
+            request.inflow.feed(body)
+            return
         if self._buffered.size + len(body) > self._limits.buffered_bytes:
             self._refuse(503, "The requests under way are too large together; try again.")
         self._buffered.size += len(body)
@@ -189,15 +214,27 @@ class RequestReader:
             request.body += body
         else:
             request.body = bytearray(request.body) + body
+        if self._body_bytes > self._held_bytes:
+            self._give_out(request)
+
+    def _give_out(self, request: Request) -> None:
+        """Let a request be passed on although its body is still coming."""
+        lengths = [int(value) for name, value in request.headers if name == b"content-length"]
+        request.inflow = Inflow(request.body, lengths[0] if lengths else None, self._buffered)
+        request.body = b""
+        self.requests.append(request)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.wants_continue = False
         self.stage = Stage.IDLE
         self._head_bytes = 0
-        self.requests.append(self._request)
-        self._request = Request()
+        request, self._request = self._request, Request()
+        if request.inflow is None:
+            self.requests.append(request)
+        else:
+            request.inflow.finish()
 
     def _refuse(self, status: int, text: str) -> None:
-        self.refusal = (status, text)
+        self.refusal = Refusal(status, text)
         raise _Refused

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
 from mlops_scoring.wire.exchange import SILENT, Exchange
+from mlops_scoring.wire.inflow import Buffered
 from mlops_scoring.wire.limits import Limits
-from mlops_scoring.wire.messages import Headers, Request, bodiless, message, serialise_head
-from mlops_scoring.wire.reading import Buffered, RequestReader, Stage
+from mlops_scoring.wire.messages import Headers, Refusal, Request, bodiless, message, serialise_head
+from mlops_scoring.wire.pace import Pace
+from mlops_scoring.wire.reading import RequestReader, Stage
 
-_HIGH_WATER = 1024 * 1024
+_HIGH_WATER = 256 * 1024
 _SWEEP_SECONDS = 1.0
 _LINGER_BYTES = 1024 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = (b"content-type", b"application/json")
+_RETRY_AFTER = (b"retry-after", b"1")
+_RETRY_LATER = frozenset({429, 503})
 
 
 Handler = Callable[[Request, "ServerConnection"], None]
@@ -24,17 +29,40 @@ Handler = Callable[[Request, "ServerConnection"], None]
 connection's `exchange` to hear of the client's going."""
 
 
-class Listener:
-    """What the connections of one address share: handler, limits, and the count of what they hold."""
+Admission = Callable[[Request], Refusal | None]
+"""Looks at the head of a request before its body is read, and may refuse it."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
+
+class Listener:
+    """What the connections of one address share: handler, limits, and the count of what they hold.
+
+    Args:
+        handler: Answers requests.
+        limits: Bounds; new connections get what is set when they come.
+        admit: Sees each request's head before its body is read.
+        streaming: Hand over requests with large bodies before they are whole.
+
+    Attributes:
+        refusals: Requests that never reached the handler, by the status that was answered.
+        connections_refused: Connections closed because there were too many.
+        handshaking: Connections that are not yet connections, because TLS is being agreed upon.
+    """
+
+    def __init__(
+        self, handler: Handler, limits: Limits, *, admit: Admission | None = None, streaming: bool = False
+    ) -> None:
         """Begin without connections, and watch their deadlines."""
         self.handler = handler
         self.limits = limits
+        self.admit = admit
+        self.streaming = streaming
+        self.refusals: Counter[int] = Counter()
+        self.connections_refused = 0
         self.buffered = Buffered()
         self.connections: set[ServerConnection] = set()
         self.draining = False
         self.loop = asyncio.get_running_loop()
+        self.handshaking = 0
         self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
         self._empty: asyncio.Future[None] | None = None
 
@@ -42,10 +70,15 @@ class Listener:
         """Make the protocol of a new connection."""
         return ServerConnection(self)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        return len(self.connections) + self.handshaking >= self.limits.connections
+
     def _sweep(self) -> None:
         now = self.loop.time()
-        for connection in [found for found in self.connections if found.deadline < now]:
-            connection.expire()
+        for connection in list(self.connections):
+            connection.check(now)
         self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def lost(self, connection: ServerConnection) -> None:
@@ -82,11 +115,18 @@ class ServerConnection(asyncio.Protocol):
         self.exchange: Exchange = SILENT
         self.writable = True
         self._listener = listener
-        self._reader = RequestReader(listener.limits, listener.buffered)
+        self._reader = RequestReader(
+            listener.limits, listener.buffered, listener.admit, streaming=listener.streaming
+        )
         self._transport: asyncio.Transport
         self._current: Request | None = None
         self._advancing = False
-        self._reading_paused = False
+        self._limits = listener.limits
+        self._paused_since: float | None = None
+        self._sending = Pace()
+        self._taking = Pace()
+        self._written = 0
+        self._started = False
         self._chunked = False
         self._mute = False
         self._lingered = 0
@@ -98,7 +138,8 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or close it when there are too many."""
         connected = self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        if len(self._listener.connections) >= self._listener.limits.connections or self._listener.draining:
+        if self._listener.crowded or self._listener.draining:
+            self._listener.connections_refused += 1
             connected.abort()
             return
         self._listener.connections.add(self)
@@ -127,7 +168,7 @@ class ServerConnection(asyncio.Protocol):
         self._advance()
 
     def data_received(self, data: bytes) -> None:
-        """Parse; begin answering what is whole."""
+        """Parse; begin answering what can be answered."""
         reader = self._reader
         if reader.refusal is not None:
             self._lingered += len(data)
@@ -138,10 +179,27 @@ class ServerConnection(asyncio.Protocol):
         reader.feed(data)
         if reader.stage is not before:
             self._set_deadline()
+        if reader.refusal is not None and self._incomplete:
+            self._break_off(reader.refusal.status)
         self._advance()
 
+    @property
+    def _incomplete(self) -> bool:
+        """Whether the current request's body is still coming."""
+        return self._current is not None and self._current.inflow is not None and not self._current.inflow.complete
+
+    def _break_off(self, status: int) -> None:
+        """The rest of the current request's body will not come."""
+        exchange, self.exchange = self.exchange, SILENT
+        request, self._current = self._current, None
+        if request is not None:
+            self._reader.release(request)
+        exchange.body_lost(status)
+        if self._started:
+            self.abort()
+
     def _set_deadline(self) -> None:
-        limits = self._listener.limits
+        limits = self._limits
         match self._reader.stage:
             case Stage.IDLE:
                 seconds = limits.idle_seconds
@@ -160,11 +218,14 @@ class ServerConnection(asyncio.Protocol):
         while self._current is None and reader.requests and self.writable and not self._transport.is_closing():
             request = self._current = reader.requests.popleft()
             self._mute = request.method == b"HEAD"
+            self._started = False
+            if request.inflow is not None:
+                request.inflow.eased = self._regulate_reading
             self._listener.handler(request, self)
         self._advancing = False
         if self._current is None and self.writable and not reader.requests:
             if reader.refusal is not None:
-                self._refuse(*reader.refusal)
+                self._refuse(reader.refusal)
             elif reader.wants_continue:
                 reader.wants_continue = False
                 self._transport.write(_CONTINUE)
@@ -174,25 +235,47 @@ class ServerConnection(asyncio.Protocol):
 
     def _regulate_reading(self) -> None:
         # Reading goes on while a request is answered, to hear of the client's going, but not once another one is here.
-        crowded = bool(self._reader.requests)
-        if crowded != self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = crowded
-            if crowded:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+        inflow = self._current.inflow if self._current is not None else None
+        pause = bool(self._reader.requests) or (inflow is not None and inflow.full)
+        if pause == (self._paused_since is not None) or self._transport.is_closing():
+            return
+        now = self._listener.loop.time()
+        if self._paused_since is None:
+            self._paused_since = now
+            self._transport.pause_reading()
+        else:
+            self.deadline += now - self._paused_since  # time in which we did not read is not the client's
+            self._paused_since = None
+            self._transport.resume_reading()
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         if self._refused:
             return
-        self._refused = True
-        body = message(text)
+        status = refusal.status
+        self._listener.refusals[status] += 1
+        body = message(refusal.text)
         lines = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self._transport.writelines([*serialise_head(status, [_JSON], lines), body])
-        # A close with unread bytes would reset the connection before the client has read the answer.
+        headers = [_JSON, *refusal.headers, *([_RETRY_AFTER] if status in _RETRY_LATER else [])]
+        self._put(b"".join([*serialise_head(status, headers, lines), body]))
+        self._linger()
+
+    def _linger(self) -> None:
+        """End the connection, but not before the client had time to read the answer.
+
+        A close with unread bytes would reset it.
+        """
+        self._refused = True
+        self._reader.refusal = self._reader.refusal or Refusal(400, "")  # what still comes is not looked at
+        if self._paused_since is not None:
+            self._paused_since = None
+            self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.deadline = self._listener.loop.time() + 1
+
+    def _put(self, data: bytes | bytearray) -> None:
+        self._written += len(data)
+        self._transport.write(data)
 
     # What the answerer calls
 
@@ -207,7 +290,7 @@ class ServerConnection(asyncio.Protocol):
         parts = serialise_head(status, headers, length + self._connection_line() + b"\r\n")
         if not self._mute:
             parts.append(body)
-        self._transport.write(b"".join(parts))
+        self._put(b"".join(parts))
         self._end()
 
     def start(self, status: int, headers: Headers, length: int | None) -> None:
@@ -228,20 +311,21 @@ class ServerConnection(asyncio.Protocol):
         else:
             lines = b""
             self._current.keep_alive = self._current.keep_alive and bodiless(status)
-        self._transport.write(b"".join(serialise_head(status, headers, lines + self._connection_line() + b"\r\n")))
+        self._started = True
+        self._put(b"".join(serialise_head(status, headers, lines + self._connection_line() + b"\r\n")))
 
     def write(self, body: bytes | bytearray) -> None:
         """Write a piece of the body."""
         if self._current is None or self._mute or not body:
             return
-        self._transport.write(b"%x\r\n%b\r\n" % (len(body), bytes(body)) if self._chunked else body)
+        self._put(b"%x\r\n%b\r\n" % (len(body), bytes(body)) if self._chunked else body)
 
     def finish(self) -> None:
         """End an answer that came in pieces."""
         if self._current is None:
             return
         if self._chunked and not self._mute:
-            self._transport.write(b"0\r\n\r\n")
+            self._put(b"0\r\n\r\n")
         self._end()
 
     def abort(self) -> None:
@@ -253,29 +337,57 @@ class ServerConnection(asyncio.Protocol):
         self._retired = True
         self._advance()
 
+    def check(self, now: float) -> None:
+        """Look at the deadline and the pace, about once a second."""
+        limits, reader = self._limits, self._reader
+        if self.deadline < now:
+            self.expire()
+            return
+        unsent = self._transport.get_write_buffer_size()
+        if not unsent:
+            self._sending.rest()
+        elif self._sending.is_slow(now, self._written - unsent, limits.slowest_rate, limits.rate_seconds):
+            self.abort()
+        if reader.stage is not Stage.BODY or self._paused_since is not None or reader.wants_continue:
+            self._taking.rest()
+        elif self._taking.is_slow(now, reader.received, limits.slowest_rate, limits.rate_seconds):
+            self._time_out()
+
     def expire(self) -> None:
         """The deadline has passed."""
-        if self._current is not None:
+        if self._current is not None and not (self._incomplete and self._paused_since is None):
             return  # the answerer has its own time limits
-        if self._reader.stage is not Stage.IDLE and self._reader.refusal is None:
-            self._reader.refusal = (408, "The request did not arrive in time.")
-            self._advance()
+        if self._reader.stage is not Stage.IDLE:
+            self._time_out()
         else:
             self._transport.abort()
 
+    def _time_out(self) -> None:
+        if self._reader.refusal is not None:
+            self._transport.abort()
+            return
+        self._reader.refusal = Refusal(408, "The request did not arrive in time.")
+        if self._incomplete:
+            self._break_off(408)
+        self._advance()
+
     def _connection_line(self) -> bytes:
-        if self._current is None or self._retired:
+        if self._current is None or self._retired or self._incomplete:
             return b"connection: close\r\n"
         if not self._current.keep_alive:
             return b"connection: close\r\n"
         return b"" if self._current.modern else b"connection: keep-alive\r\n"
 
     def _end(self) -> None:
+        incomplete = self._incomplete
         request, self._current = self._current, None
         self.exchange = SILENT
-        self.deadline = self._listener.loop.time() + self._listener.limits.idle_seconds
+        self.deadline = self._listener.loop.time() + self._limits.idle_seconds
         if request is not None:
             self._reader.release(request)
+            if incomplete:
+                self._linger()
+                return
             if not request.keep_alive or (self._retired and not self._reader.requests):
                 self._transport.close()
                 return

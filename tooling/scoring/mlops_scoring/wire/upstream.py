@@ -11,7 +11,8 @@ import httptools
 
 from mlops_scoring.wire.messages import Headers, Request
 
-_HIGH_WATER = 4 * 1024 * 1024
+_HIGH_WATER = 1024 * 1024
+_HEAD_BYTES = 64 * 1024
 _SURELY_ATOMIC = 32 * 1024
 """A write of so many bytes to an idle UNIX socket is taken whole or not at all, and read whole or not at all."""
 
@@ -53,6 +54,9 @@ class Reply(Protocol):
     def lost(self, loss: Loss) -> None:
         """There will be no answer, or no more of it."""
 
+    def worker_resumed(self) -> None:
+        """The worker has read what was written; a body that is still coming may go on."""
+
 
 class Pool(Protocol):
     """The worker that a connection belongs to."""
@@ -67,20 +71,29 @@ class Pool(Protocol):
     def closed(self, connection: UpstreamConnection) -> None:
         """A connection has ended."""
 
-    def finished(self, reusable: UpstreamConnection | None) -> None:
-        """A request has left the worker."""
+    def finished(self, reusable: UpstreamConnection | None, *, placed: bool) -> None:
+        """A request has left the worker; `placed` says whether it had one of the worker's places."""
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection to a worker."""
+    """One connection to a worker.
+
+    Attributes:
+        writable: Whether the worker reads what is written.
+        placed: Whether its request has one of the worker's places; one whose body is still coming has none.
+    """
 
     def __init__(self, pool: Pool) -> None:
         """Wait for the transport."""
+        self.writable = True
+        self.placed = False
         self._pool = pool
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
         self._reply: Reply | None = None
         self._sent = 0
+        self._chunked = False
+        self._wrote_all = True
         self._answering = False  # any byte of the response has come
         self._bodiless_request = False
         self._reset()
@@ -88,6 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _reset(self) -> None:
         self._status = 0
         self._headers: Headers = []
+        self._head_bytes = 0
         self._body: list[bytes] = []
         self._head_done = False
         self._begun = False
@@ -95,6 +109,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._reusable = True
 
     # What the transport calls
+
+    def pause_writing(self) -> None:
+        """The worker reads slowly."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """The worker has read what was written."""
+        self.writable = True
+        if self._reply is not None:
+            self._reply.worker_resumed()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -118,7 +142,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _lose(self, loss: Loss) -> None:
         reply, self._reply = self._reply, None
         if reply is not None:
-            self._pool.finished(None)
+            self._pool.finished(None, placed=self.placed)
             reply.lost(loss)
 
     def data_received(self, data: bytes) -> None:
@@ -151,13 +175,13 @@ class UpstreamConnection(asyncio.Protocol):
         status, headers, body, begun = self._status, self._headers, self._body, self._begun
         self._reply = None
         # An answer that came before the request was written whole leaves bytes behind.
-        reusable = self._reusable and not self._transport.get_write_buffer_size()
+        reusable = self._reusable and self._wrote_all and not self._transport.get_write_buffer_size()
         self._reset()
         if reusable and self._pool.accepting:
-            self._pool.finished(self)
+            self._pool.finished(self, placed=self.placed)
         else:
             self._transport.close()
-            self._pool.finished(None)
+            self._pool.finished(None, placed=self.placed)
         if begun:
             for piece in body:
                 reply.piece(piece)
@@ -176,6 +200,10 @@ class UpstreamConnection(asyncio.Protocol):
         """One header; trailers are dropped."""
         if not self._head_done and not self._complete:
             self._headers.append((name.lower(), value))
+            self._head_bytes += len(name) + len(value)
+            if self._head_bytes > _HEAD_BYTES:
+                message = "the answer's headers are too large"
+                raise ValueError(message)  # the parser turns it into an error of its own
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
@@ -206,7 +234,7 @@ class UpstreamConnection(asyncio.Protocol):
     # What the upstream and the exchange call
 
     def send(self, request: Request, reply: Reply) -> bool:
-        """Write a request.
+        """Write a request; without its body where that is still coming.
 
         Returns:
             False when the connection was found closed before any byte was written.
@@ -216,6 +244,9 @@ class UpstreamConnection(asyncio.Protocol):
             return False
         self._answering = False
         self._bodiless_request = request.method == b"HEAD"
+        inflow = request.inflow
+        self._wrote_all = self.placed = inflow is None
+        self._chunked = inflow is not None and inflow.length is None
         data = request.serialise()
         self._sent = len(data)
         transport.write(data)
@@ -224,6 +255,17 @@ class UpstreamConnection(asyncio.Protocol):
         self._reply = reply
         reply.sent(self)
         return True
+
+    def write(self, piece: bytes | bytearray, *, last: bool) -> None:
+        """Write a piece of the body of a request that was sent without it."""
+        if self._transport.is_closing():
+            return
+        self._sent += len(piece)
+        self._transport.write(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)) if self._chunked else piece)
+        if last:
+            self._wrote_all = True
+            if self._chunked:
+                self._transport.write(b"0\r\n\r\n")
 
     def pause(self) -> None:
         """Stop reading the answer for a while."""
