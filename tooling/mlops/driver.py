@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -118,3 +119,76 @@ class Serving(Protocol):
 
     def logs(self, address: Address, deployment: str | None, lines: int) -> Iterable[str]:
         """The last lines of the logs, oldest first."""
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """What a driver offers whose endpoints can say what they take and give."""
+
+    def describe(self, address: Address, deployment: str, version: str) -> Answer:
+        """The OpenAPI document of one live deployment.
+
+        Args:
+            address: The endpoint.
+            deployment: A live name.
+            version: Of OpenAPI: 2, 3 or 3.1.
+
+        Raises:
+            TargetError: Nothing answered.
+        """
+
+
+class KeyType(StrEnum):
+    """Which of an endpoint's two keys; while one is made anew, the other opens."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens an endpoint whose `auth_mode` is `key`; never shown by accident."""
+
+    primary: str = field(repr=False)
+    secondary: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What opens an endpoint whose `auth_mode` is `aml_token`, for a while.
+
+    Attributes:
+        text: The token.
+        expires_at: Epoch seconds.
+        refresh_after: Epoch seconds from which on another one should be asked for.
+    """
+
+    text: str = field(repr=False)
+    expires_at: float
+    refresh_after: float
+
+
+@runtime_checkable
+class Guarding(Protocol):
+    """What a driver offers whose endpoints ask who calls. Nothing of it is ever recorded."""
+
+    def keys(self, address: Address) -> Keys:
+        """Both keys.
+
+        Raises:
+            TargetError: Nothing answered.
+        """
+
+    def regenerate(self, address: Address, key: KeyType) -> None:
+        """Make one key anew; requests with the old one are refused from then on.
+
+        Raises:
+            TargetError: Nothing answered, or it cannot be kept.
+        """
+
+    def token(self, address: Address) -> Token:
+        """A new token.
+
+        Raises:
+            TargetError: Nothing answered.
+        """

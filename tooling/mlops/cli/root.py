@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "history": "Show who did what, when and why; or what served at a time.",
         "logs": "Show the last lines of an endpoint's logs.",
         "score": "Send a request to an endpoint.",
+        "credentials": "Print what opens an endpoint: its keys, or a token.",
         "snapshot": "Save what is live, to plan from it elsewhere.",
     },
     "Set up": {

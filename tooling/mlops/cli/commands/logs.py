@@ -23,7 +23,8 @@ def command(*, endpoint: str, stage: str | None, deployment: str | None, lines: 
     workspace = open_here()
     chosen = choose_stage(stage, workspace.stages)
 
-    from mlops.pipeline.serving import endpoint_address, logs
+    from mlops.pipeline.reaching import endpoint_address
+    from mlops.pipeline.serving import logs
     from mlops.reports.escape import plain
 
     streams = terminal()

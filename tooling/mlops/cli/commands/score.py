@@ -32,7 +32,8 @@ def command(*, endpoint: str, file: Path | None, stage: str | None, deployment: 
     workspace = open_here()
     chosen = choose_stage(stage, workspace.stages)
 
-    from mlops.pipeline.serving import endpoint_address, sample_request, score
+    from mlops.pipeline.reaching import endpoint_address
+    from mlops.pipeline.serving import sample_request, score
     from mlops.reports.answer import render_answer, render_answer_json
 
     address = endpoint_address(workspace, chosen, endpoint)

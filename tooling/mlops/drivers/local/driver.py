@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mlops.driver import Answer, Blobs, Scope
+from mlops.driver import Answer, Blobs, Keys, KeyType, Scope, Token
 from mlops.drivers.local import admin, process
 from mlops.drivers.local.configuration import Document, Sources, Target, make_document
 from mlops.drivers.local.folders import Folders, exclusive
@@ -192,6 +192,50 @@ class LocalDriver:
         from mlops.drivers.local.scoring import score  # noqa: PLC0415 - loads a client that planning does not need
 
         return score(self._home(address), address, body, deployment)
+
+    def describe(self, address: Address, deployment: str, version: str) -> Answer:
+        """The OpenAPI document of a live deployment.
+
+        Raises:
+            NotFound: There is no such endpoint.
+            TargetError: Nothing answered.
+        """
+        from mlops.drivers.local import guarding  # noqa: PLC0415 - as above
+
+        return guarding.describe(self._home(address), address, deployment, version)
+
+    def keys(self, address: Address) -> Keys:
+        """Both keys of an endpoint.
+
+        Raises:
+            NotFound: There is no such endpoint.
+            TargetError: Nothing answered.
+        """
+        from mlops.drivers.local import guarding  # noqa: PLC0415 - as above
+
+        return guarding.keys(self._home(address), address)
+
+    def regenerate(self, address: Address, key: KeyType) -> None:
+        """Make one key anew.
+
+        Raises:
+            NotFound: There is no such endpoint.
+            TargetError: Nothing answered, or it cannot be kept.
+        """
+        from mlops.drivers.local import guarding  # noqa: PLC0415 - as above
+
+        guarding.regenerate(self._home(address), address, key)
+
+    def token(self, address: Address) -> Token:
+        """A new token.
+
+        Raises:
+            NotFound: There is no such endpoint.
+            TargetError: Nothing answered.
+        """
+        from mlops.drivers.local import guarding  # noqa: PLC0415 - as above
+
+        return guarding.token(self._home(address), address)
 
     def logs(self, address: Address, deployment: str | None, lines: int) -> Iterable[str]:
         """The last lines of the logs of a deployment's workers, or of all and the supervisor's.

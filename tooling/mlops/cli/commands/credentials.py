@@ -1,0 +1,49 @@
+"""`mlops credentials`."""
+
+from __future__ import annotations
+
+import click
+
+from mlops.cli.completing import endpoints
+from mlops.cli.options import choose_stage, format_option, open_here, stage_option, terminal
+from mlops.cli.terminal import Format
+
+_KEYS = click.Choice(["primary", "secondary"])
+
+
+@click.command("credentials")
+@click.argument("endpoint", shell_complete=endpoints)
+@stage_option()
+@click.option("--key", type=_KEYS, help="Print this key and nothing else, for a script.")
+@click.option("--token", is_flag=True, help="Print a new token and nothing else, for a script.")
+@click.option("--regenerate", type=_KEYS, help="Make this key anew; requests with the old one are refused from now on.")
+@format_option(Format.TEXT, Format.JSON)
+def command(*, endpoint: str, stage: str | None, key: str | None, token: bool, regenerate: str | None) -> None:
+    """Print what opens an endpoint: its keys, or a token.
+
+    ENDPOINT is its name or its address. With auth_mode key these are two keys, of which one can be made anew while
+    callers use the other; with aml_token it is a token that expires soon. They go to standard output, and no plan,
+    ledger or log ever holds them.
+    """
+    if token and (key or regenerate):
+        raise click.UsageError("A token is no key: --token goes with neither --key nor --regenerate.")
+    workspace = open_here()
+    chosen = choose_stage(stage, workspace.stages)
+
+    from mlops.driver import KeyType
+    from mlops.pipeline import credentials as pipeline
+    from mlops.pipeline.reaching import endpoint_address
+    from mlops.reports import credentials as report
+
+    streams = terminal()
+    address = endpoint_address(workspace, chosen, endpoint)
+    if regenerate:
+        found = pipeline.regenerate(workspace, chosen, address, KeyType(regenerate))
+        streams.say(f"The {regenerate} key of {address} is a new one.")
+    else:
+        found = pipeline.credentials(workspace, chosen, address)
+    pipeline.check_has(found, key=key is not None, token=token)
+    if streams.format is Format.JSON:
+        streams.result(report.render_credentials_json(address, found.mode, found.keys, found.token))
+    else:
+        streams.result(report.render_credentials(found.keys, found.token, KeyType(key) if key else None))

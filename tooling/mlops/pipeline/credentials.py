@@ -1,0 +1,91 @@
+"""`mlops credentials`: what opens an endpoint. It is asked for when it is wanted, shown once, and kept nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops.driver import Guarding, Keys, KeyType, Token
+from mlops.errors import Blocked, Diagnostic
+from mlops.pipeline.reaching import live_endpoint, not_reachable
+from mlops.pipeline.workspace import Workspace
+from mlops.resource import Address
+
+_TOKEN = "aml_token"  # noqa: S105 - the name of a mode
+_OPEN = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What opens an endpoint now.
+
+    Attributes:
+        address: The endpoint.
+        mode: Its `auth_mode`.
+        keys: Both keys, where the mode is `key`.
+        token: A new token, where the mode is `aml_token`.
+    """
+
+    address: Address
+    mode: str
+    keys: Keys | None = None
+    token: Token | None = None
+
+
+def credentials(workspace: Workspace, stage: str, address: Address) -> Credentials:
+    """What opens an endpoint: its keys, or a new token.
+
+    Raises:
+        NotFound: It is not live.
+        Blocked: It asks for none, or its compute does not tell.
+        TargetError: Nothing answered.
+    """
+    guard, mode = _guard(workspace, stage, address)
+    if mode == _TOKEN:
+        return Credentials(address, mode, token=guard.token(address))
+    return Credentials(address, mode, keys=guard.keys(address))
+
+
+def regenerate(workspace: Workspace, stage: str, address: Address, key: KeyType) -> Credentials:
+    """Make one of an endpoint's two keys anew; what was made with it opens nothing any more.
+
+    Returns:
+        What opens the endpoint now.
+
+    Raises:
+        NotFound: It is not live.
+        Blocked: It asks for none, or its compute does not tell.
+        TargetError: Nothing answered, or it cannot be kept.
+    """
+    guard, _ = _guard(workspace, stage, address)
+    guard.regenerate(address, key)
+    return credentials(workspace, stage, address)
+
+
+def _guard(workspace: Workspace, stage: str, address: Address) -> tuple[Guarding, str]:
+    driver = workspace.compute(stage, str(address.compute))
+    if not isinstance(driver, Guarding):
+        raise not_reachable(address)
+    mode = str(live_endpoint(driver, address, stage).spec.get("auth_mode", _OPEN))
+    if mode == _OPEN:
+        raise Blocked(
+            Diagnostic(
+                "Endpoint asks for no credentials",
+                f"{address} is live with auth_mode none: whoever reaches it may call it.",
+                todo="Declare auth_mode: key or auth_mode: aml_token, and apply:",
+                command=f"mlops apply --stage {stage}",
+            )
+        )
+    return driver, mode
+
+
+def check_has(found: Credentials, *, key: bool, token: bool) -> None:
+    """Refuse to give one kind of credential for the other, which a script would send in vain.
+
+    Raises:
+        Blocked: A key is wanted of an endpoint that takes tokens, or a token of one that takes keys.
+    """
+    wanted = "key" if key and found.keys is None else "token" if token and found.token is None else None
+    if wanted:
+        other = "a token: --token" if wanted == "key" else "a key: --key primary"
+        detail = f"{found.address} is live with auth_mode {found.mode}."
+        raise Blocked(Diagnostic(f"Endpoint takes no {wanted}", detail, todo=f"Ask for {other}."))
