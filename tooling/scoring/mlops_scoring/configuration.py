@@ -12,6 +12,16 @@ from dataclasses import dataclass
 
 from mlops_scoring.deployments import Deployment, PicklePolicy, Probe, RequestSettings, parse_deployment
 from mlops_scoring.documents import Fields, InvalidDocument, parse_json
+from mlops_scoring.endpoint_settings import (
+    Authentication,
+    Tls,
+    parse_authentication,
+    parse_limits,
+    parse_mirror_traffic,
+    parse_tls,
+)
+from mlops_scoring.telemetry.settings import Telemetry, parse_telemetry
+from mlops_scoring.wire.limits import Limits
 
 __all__ = [
     "FORMAT",
@@ -35,7 +45,9 @@ class EndpointConfiguration:
 
     Attributes:
         traffic: Weight in percent of each live name; the sum is 0 or 100.
+        mirror_traffic: Share in percent of the requests that one deployment gets copies of.
         aliases: What the request header `azureml-model-deployment` reaches, besides live names.
+        drain_delay: Seconds between saying that it is not ready and taking no more connections, when it is stopped.
         document: The configuration as it was put.
     """
 
@@ -43,8 +55,14 @@ class EndpointConfiguration:
     host: str
     port: int
     traffic: Mapping[str, int]
+    mirror_traffic: Mapping[str, int]
     aliases: Mapping[str, str]
     deployments: Mapping[str, Deployment]
+    auth: Authentication
+    tls: Tls | None
+    limits: Limits
+    drain_delay: float
+    telemetry: Telemetry
     document: Mapping[str, object]
 
 
@@ -63,13 +81,21 @@ def parse_configuration(data: bytes | str) -> EndpointConfiguration:
         name: parse_deployment(name, value, f"deployments.{name}", problems)
         for name, value in fields.mapping("deployments").items()
     }
+    traffic = _traffic(fields, deployments)
+    auth, tls = parse_authentication(fields.below("auth", {})), parse_tls(fields)
     configuration = EndpointConfiguration(
         endpoint=fields.text("endpoint"),
-        host=_host(fields),
+        host=_host(fields, guarded=auth.mode != "none" and tls is not None),
         port=fields.whole("port", least=1, most=65535),
-        traffic=_traffic(fields, deployments),
+        traffic=traffic,
+        mirror_traffic=parse_mirror_traffic(fields, deployments, traffic),
         aliases=_aliases(fields, deployments),
         deployments=deployments,
+        auth=auth,
+        tls=tls,
+        limits=parse_limits(fields.below("limits", {})),
+        drain_delay=fields.number("drain_delay", 0),
+        telemetry=parse_telemetry(fields.below("telemetry", {})),
         document=document if isinstance(document, dict) else {},
     )
     fields.finish()
@@ -115,11 +141,14 @@ def _check_format(fields: Fields) -> None:
         fields.problem("format", f"must be {FORMAT}; it is {found!r}: the other side has another version")
 
 
-def _host(fields: Fields) -> str:
+def _host(fields: Fields, *, guarded: bool) -> str:
+    """Read the address to listen on; one that others can reach needs clients that prove who they are, in secret."""
     host = fields.text("host")
     try:
-        if not ipaddress.ip_address(host).is_loopback:
-            fields.problem("host", f"must be a loopback address, because clients are not authenticated; it is {host}")
+        if not ipaddress.ip_address(host).is_loopback and not guarded:
+            fields.problem(
+                "host", f"must be a loopback address unless there are auth (key or aml_token) and tls; it is {host}"
+            )
     except ValueError:
         if host:
             fields.problem("host", f"must be an IP address; it is {host!r}")

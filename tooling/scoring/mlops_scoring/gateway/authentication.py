@@ -10,13 +10,10 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from mlops_scoring.gateway.tokens import SigningKey, find_fault
 from mlops_scoring.wire.messages import Refusal, Request, identifying_headers
-
-AuthMode = Literal["none", "key", "aml_token"]
-"""How clients are authenticated (Azure ML's `auth_mode`; `aad_token` is the cloud's own)."""
 
 _AUTHORIZATION = b"authorization"
 _HIDDEN = frozenset({_AUTHORIZATION})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.gateway.figures import CLIENT_GONE
+from mlops_scoring.gateway.observing import Exchanged, request_identity
 from mlops_scoring.wire.messages import Headers, Request, identifying_headers, message
 from mlops_scoring.wire.pool import Upstream
 from mlops_scoring.wire.server import ServerConnection
@@ -297,9 +298,21 @@ class ProxyExchange:
 
     def _tell(self, headers: Headers) -> None:
         """Tell the observers, now that the answer is written."""
-        if self._gateway.observers:
-            backend, request = self._backend, self._request
-            seconds = monotonic() - self._began
-            self._gateway.tell(
-                backend.name, request, self._status, seconds, self._waited, headers, self._trace, self._sent
+        if not self._gateway.observers:
+            return
+        request, seconds = self._request, monotonic() - self._began
+        self._gateway.tell(
+            Exchanged(
+                deployment=self._backend.name,
+                request=request,
+                status=self._status,
+                started=time() - seconds,
+                seconds=seconds,
+                waited=self._waited,
+                mirrored=False,
+                request_id=request_identity(headers),
+                trace=self._trace,
+                received=len(request.body) if request.inflow is None else request.inflow.received,
+                sent=self._sent,
             )
+        )

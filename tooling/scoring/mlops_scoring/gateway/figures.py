@@ -109,7 +109,7 @@ class Tally:
     def count(self, status: int, seconds: float, waited: float) -> None:
         """Note a request that was answered or given up."""
         self.requests += 1
-        self.errors += status >= 500  # noqa: PLR2004 - server errors
+        self.errors += status >= 500
         self._statuses[status // 100] += 1
         self._buckets[bisect_left(BOUNDS, seconds)] += 1
         self._seconds += seconds

@@ -12,10 +12,10 @@ from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.gateway.exchange import ProxyExchange, answer_error
 from mlops_scoring.gateway.figures import DeploymentFigures, Tally
 from mlops_scoring.gateway.mirroring import MAX_MIRRORS, Mirror, MirrorExchange
-from mlops_scoring.gateway.observing import Exchanged, Observer, Tracer
+from mlops_scoring.gateway.observing import Exchanged, Observer, Tracer, request_identity
 from mlops_scoring.gateway.routing import Route
 from mlops_scoring.gateway.streaming import StreamedExchange
-from mlops_scoring.wire.messages import Headers, Refusal, Request, identifying_headers
+from mlops_scoring.wire.messages import Refusal, Request, identifying_headers
 from mlops_scoring.wire.server import ServerConnection
 
 DEPLOYMENT_HEADER = b"azureml-model-deployment"
@@ -187,35 +187,23 @@ class Gateway:
         self._mirrors -= 1
         if self.observers:
             self.tell(
-                copy.backend.name, copy.request, copy.status, copy.seconds, 0.0, copy.headers, None, copy.sent_bytes
+                Exchanged(
+                    deployment=copy.backend.name,
+                    request=copy.request,
+                    status=copy.status,
+                    started=time.time() - copy.seconds,
+                    seconds=copy.seconds,
+                    waited=0.0,
+                    mirrored=True,
+                    request_id=request_identity(copy.headers),
+                    trace=None,
+                    received=len(copy.request.body),
+                    sent=copy.sent_bytes,
+                )
             )
 
-    def tell(  # noqa: PLR0913 - one for each thing that observers hear
-        self,
-        deployment: str,
-        request: Request,
-        status: int,
-        seconds: float,
-        waited: float,
-        headers: Headers,
-        trace: object,
-        sent: int,
-    ) -> None:
+    def tell(self, exchanged: Exchanged) -> None:
         """Tell the observers of an exchange that is over."""
-        identity = next((value for name, value in headers if name == b"x-request-id"), b"")
-        exchanged = Exchanged(
-            deployment=deployment,
-            request=request,
-            status=status,
-            started=time.time() - seconds,
-            seconds=seconds,
-            waited=waited,
-            mirrored=request.mirrored,
-            request_id=identity.decode("latin-1"),
-            trace=trace,
-            received=len(request.body) if request.inflow is None else request.inflow.received,
-            sent=sent,
-        )
         for observer in self.observers:
             observer.exchanged(exchanged)
 

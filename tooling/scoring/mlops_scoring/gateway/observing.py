@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlops_scoring.wire.messages import Request
+from mlops_scoring.wire.messages import Headers, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Exchanged:
     trace: object
     received: int
     sent: int
+
+
+def request_identity(headers: Headers) -> str:
+    """The `x-request-id` of an answer; empty where there is none."""
+    return next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
 
 
 class Observer(Protocol):

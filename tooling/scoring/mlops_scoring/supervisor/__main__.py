@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import importlib.util
 import logging
 import os
@@ -23,8 +22,10 @@ from mlops_scoring.configuration import EndpointConfiguration, parse_configurati
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.gateway.gateway import Gateway
 from mlops_scoring.supervisor.admin import AdminInterface
+from mlops_scoring.supervisor.credentials import CredentialStore
 from mlops_scoring.supervisor.directory import AlreadyRunning, Directory, read_configuration
 from mlops_scoring.supervisor.endpoint import Endpoint
+from mlops_scoring.supervisor.front import Front, PortTaken
 from mlops_scoring.supervisor.logs import LogFiles, LogRecords
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
@@ -34,7 +35,6 @@ PORT_TAKEN = 4
 ALREADY_RUNNING = 5
 NO_ADMIN_SOCKET = 6
 
-_BACKLOG = 2048
 _FILES = 8192
 _DRAIN_SECONDS = 30.0
 _SUN_PATH = 107  # bytes of a UNIX socket's path, the smaller of the systems' limits aside from the final NUL
@@ -116,16 +116,20 @@ class Supervisor:
         """Listen, run the workers, and return when told to stop.
 
         Raises:
-            CannotServe: The port or the admin socket is not to be had.
+            CannotServe: The port or the admin socket is not to be had, or the secrets cannot be kept.
+            InvalidDocument: The certificate or the secrets cannot be used.
         """
         logging.getLogger("mlops_scoring").addHandler(LogRecords(self._logs))
         logging.getLogger("mlops_scoring").setLevel(logging.INFO)
         self._gateway = Gateway()
         self._endpoint = Endpoint(self._gateway, self._directory, self._logs)
-        self._clients = Listener(self._gateway.handle, Limits())
-        interface = AdminInterface(self._endpoint, self._gateway, self.stop)
+        self._front = Front(self._gateway, self._open_credentials(), configuration)
+        interface = AdminInterface(self._endpoint, self._front, self._gateway, self.stop)
         toolkit = Listener(interface.handle, Limits())
-        self._server = await self._listen(configuration)
+        try:
+            await self._front.listen()
+        except PortTaken as taken:
+            raise CannotServe(str(taken), PORT_TAKEN) from None
         admin_server = await self._listen_admin(toolkit)
         self._endpoint.write(configuration)
         self._endpoint.apply(configuration)
@@ -141,14 +145,11 @@ class Supervisor:
         _log.info("stopped")
         self._logs.close()
 
-    async def _listen(self, configuration: EndpointConfiguration) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        host, port = configuration.host, configuration.port
+    def _open_credentials(self) -> CredentialStore:
         try:
-            return await loop.create_server(self._clients, host, port, backlog=_BACKLOG, reuse_address=True)
+            return CredentialStore(self._directory)
         except OSError as error:
-            text = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-            raise CannotServe(f"port {port} on {host} {text}", PORT_TAKEN) from None
+            raise CannotServe(f"credentials.json cannot be kept: {error.strerror}", BAD_CONFIGURATION) from None
 
     async def _listen_admin(self, toolkit: Listener) -> asyncio.Server:
         if len(os.fsencode(self._admin)) > _SUN_PATH:
@@ -164,6 +165,10 @@ class Supervisor:
         finally:
             os.umask(previous)
 
+    def _close_observers(self) -> None:
+        for observer in self._gateway.observers:
+            observer.close()
+
     def _begin_stop(self) -> None:
         asyncio.ensure_future(self.stop())  # noqa: RUF006 - kept in self._stopping
 
@@ -174,9 +179,10 @@ class Supervisor:
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        self._gateway.draining = True
-        self._server.close()
-        await self._clients.drain(_DRAIN_SECONDS)
+        configuration = self._endpoint.configuration
+        delay = 0.0 if configuration is None else configuration.drain_delay
+        await self._front.close(delay, max(_DRAIN_SECONDS, self._endpoint.longest_seconds))
+        await asyncio.to_thread(self._close_observers)
         await self._endpoint.stop()
         # The admin interface's answer to the call that brought us here is written before `serve` goes on.
         asyncio.get_running_loop().call_soon(self._stopped.set)

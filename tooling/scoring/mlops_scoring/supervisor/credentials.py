@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from mlops_scoring.documents import Fields, InvalidDocument, parse_json
-from mlops_scoring.gateway.authentication import OPEN, AuthMode, Guard, KeyGuard, TokenGuard
+from mlops_scoring.endpoint_settings import AuthMode
+from mlops_scoring.gateway.authentication import OPEN, Guard, KeyGuard, TokenGuard
 from mlops_scoring.gateway.tokens import SKEW_SECONDS, SigningKey, Token, issue
 from mlops_scoring.supervisor.directory import Directory
 
@@ -192,16 +193,6 @@ class CredentialStore:
     def issue(self, endpoint: str, seconds: int) -> Token:
         """A token for the endpoint."""
         return issue(self.credentials.signing, endpoint, self._clock(), seconds)
-
-
-def credentials_answer(credentials: Credentials) -> dict[str, object]:
-    """What the admin interface tells of them: the two keys (Azure ML's names), never the signing keys."""
-    return {"primary_key": credentials.primary, "secondary_key": credentials.secondary}
-
-
-def token_answer(token: Token) -> dict[str, object]:
-    """What the admin interface tells of a new token."""
-    return {"token": token.text, "expires_at": token.expires_at, "refresh_after": token.refresh_after}
 
 
 def read_order(body: bytes) -> tuple[KeyType, bool]:

@@ -13,6 +13,9 @@ from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.logs import LogFiles, Tail
 from mlops_scoring.supervisor.slot import FAILED_STARTS, TERMINATION_GRACE, WorkerSlot
 
+_UPLOAD_SECONDS = 120.0
+"""How much longer a deployment that leaves waits while clients are sending it large bodies."""
+
 
 class State(StrEnum):
     """States of a deployment."""
@@ -94,7 +97,8 @@ class LiveDeployment:
     def _patience(self) -> float:
         """Seconds in which any request must have been answered."""
         settings = self.deployment.request_settings
-        return (settings.request_timeout_ms + settings.max_queue_wait_ms) / 1000 + TERMINATION_GRACE
+        uploads = _UPLOAD_SECONDS if self.backend.streaming else 0
+        return (settings.request_timeout_ms + settings.max_queue_wait_ms) / 1000 + TERMINATION_GRACE + uploads
 
     def _writer(self, name: str) -> Callable[[bytes], None]:
         def write(data: bytes) -> None:
@@ -162,5 +166,8 @@ class LiveDeployment:
             "restarts": self._restarts,
             "requests": self.backend.tally.requests,
             "errors": self.backend.tally.errors,
+            "mirrored": self.backend.tally.mirrored,
+            "mirror_errors": self.backend.tally.mirror_errors,
+            "mirror_dropped": self.backend.tally.mirror_dropped,
             "log_tail": self.tail.lines,
         }

@@ -102,8 +102,8 @@ class Endpoint:
         moved = {live for name, live in configuration.aliases.items() if aliases.get(name, live) != live}
         awaited = (_weighted(configuration.traffic) | moved) - reached
         if not reached or all(self._live[name].complete for name in awaited):
-            if self._gateway.switch(configuration.traffic, configuration.aliases):
-                _log.info("traffic: %s", dict(configuration.traffic))
+            if self._gateway.switch(configuration.traffic, configuration.aliases, configuration.mirror_traffic):
+                _log.info("traffic: %s; mirrored: %s", dict(configuration.traffic), dict(configuration.mirror_traffic))
             reached = {*_weighted(configuration.traffic), *configuration.aliases.values()}
         for name in [name for name in self._live if name not in configuration.deployments and name not in reached]:
             self._retire(name)
@@ -122,6 +122,12 @@ class Endpoint:
             self._directory.worker_configuration(leaving.deployment.name).unlink(missing_ok=True)
         _log.info("%s has left", leaving.deployment.name)
 
+    @property
+    def longest_seconds(self) -> float:
+        """How long any request may take that its deployment has taken on."""
+        settings = [live.deployment.request_settings for live in self._live.values()]
+        return max(((found.request_timeout_ms + found.max_queue_wait_ms) / 1000 for found in settings), default=0.0)
+
     async def stop(self) -> None:
         """End all workers; the listener must have been drained."""
         for name in list(self._live):
@@ -136,11 +142,14 @@ class Endpoint:
             "configuration": configuration.document if configuration is not None else None,
             "deployments": {name: self._live[name].report() for name in names},
             "traffic_in_force": dict(self._gateway.traffic),
+            "mirror_traffic_in_force": dict(self._gateway.mirror_traffic),
             "settled": not self._retiring
             and set(self._live) == set(names)
             and configuration is not None
             and self._gateway.traffic == configuration.traffic
-            and self._gateway.aliases == configuration.aliases,
+            and self._gateway.aliases == configuration.aliases
+            and self._gateway.mirror_traffic
+            == {name: percent for name, percent in configuration.mirror_traffic.items() if percent},
             "log_writes_lost": self._logs.lost,
         }
 

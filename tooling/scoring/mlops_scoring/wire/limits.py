@@ -19,7 +19,7 @@ class Limits:
             until they are whole.
         connections: Open client connections, those in their TLS handshake included; further ones are closed at once.
         head_seconds: From the first byte of a request to the end of its headers (408); also for a TLS handshake.
-        body_seconds: From the end of the headers to the end of the body, without the time in which we do not read (408).
+        body_seconds: From the end of the headers to the end of the body, without the time when we do not read (408).
         idle_seconds: A connection on which nothing happens is closed after this.
         slowest_rate: Bytes a second, over any `rate_seconds`, below which a client that sends its body gets 408, and
             one that reads its answer is cut off. nginx and Apache have 500 (mod_reqtimeout, `MinRate`).

@@ -21,6 +21,7 @@ from mlops_scoring.wire.messages import Refusal, Request
 
 _MAX_OFFERS = 16
 _COMMON_OPTIONS = frozenset({b"keep-alive", b"close"})
+_CHECKED = frozenset({b"content-length", b"transfer-encoding", b"expect", b"connection"})
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -158,29 +159,32 @@ class RequestReader:
         self._body_bytes = 0
 
     def _check_headers(self, request: Request) -> None:
-        hosts = authorizations = 0
+        names = [name for name, _ in request.headers]
+        hosts = names.count(b"host")
+        if hosts > 1 or (request.modern and not hosts):
+            self._refuse(400, "A request has exactly one Host header.")
+        if names.count(b"authorization") > 1:
+            self._refuse(400, "A request has at most one Authorization header.")
         for name, value in request.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"authorization":
-                authorizations += 1
-            elif name == b"connection" and value.lower() not in _COMMON_OPTIONS:
-                named = frozenset(option.strip().lower() for option in value.split(b",")) - {b"host"}
-                request.options = named | (request.options or frozenset())
-            elif name == b"content-length":
+            if name in _CHECKED:
+                self._check_header(request, name, value)
+
+    def _check_header(self, request: Request, name: bytes, value: bytes) -> None:
+        match name:
+            case b"content-length":
                 if int(value) > self._limits.body_bytes:
                     self._refuse(413, f"A request's body has at most {self._limits.body_bytes} bytes.")
-            elif name == b"transfer-encoding":
+            case b"transfer-encoding":
                 if value.lower() != b"chunked" or not request.modern:
                     self._refuse(501, "The only transfer encoding is 'chunked', in HTTP/1.1.")
-            elif name == b"expect":
+            case b"expect":
                 if value.lower() != b"100-continue":
                     self._refuse(417, "The only expectation is '100-continue'.")
                 self.wants_continue = request.modern
-        if hosts > 1 or (request.modern and not hosts):
-            self._refuse(400, "A request has exactly one Host header.")
-        if authorizations > 1:
-            self._refuse(400, "A request has at most one Authorization header.")
+            case _:
+                if value.lower() not in _COMMON_OPTIONS:
+                    named = frozenset(option.strip().lower() for option in value.split(b",")) - {b"host"}
+                    request.options = named | (request.options or frozenset())
 
     def _check_target(self, request: Request) -> None:
         if request.method == b"CONNECT":

@@ -115,9 +115,7 @@ class ServerConnection(asyncio.Protocol):
         self.exchange: Exchange = SILENT
         self.writable = True
         self._listener = listener
-        self._reader = RequestReader(
-            listener.limits, listener.buffered, listener.admit, streaming=listener.streaming
-        )
+        self._reader = RequestReader(listener.limits, listener.buffered, listener.admit, streaming=listener.streaming)
         self._transport: asyncio.Transport
         self._current: Request | None = None
         self._advancing = False
@@ -142,6 +140,7 @@ class ServerConnection(asyncio.Protocol):
             self._listener.connections_refused += 1
             connected.abort()
             return
+        self.deadline = self._listener.loop.time() + self._limits.head_seconds
         self._listener.connections.add(self)
         connected.set_write_buffer_limits(high=_HIGH_WATER)
 
@@ -179,8 +178,9 @@ class ServerConnection(asyncio.Protocol):
         reader.feed(data)
         if reader.stage is not before:
             self._set_deadline()
-        if reader.refusal is not None and self._incomplete:
-            self._break_off(reader.refusal.status)
+        refusal = self._reader.refusal
+        if refusal is not None and self._incomplete:
+            self._break_off(refusal.status)
         self._advance()
 
     @property
