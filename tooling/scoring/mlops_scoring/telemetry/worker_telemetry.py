@@ -1,0 +1,125 @@
+"""All telemetry of one worker, put together: what is counted, shown, traced and sent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mlops_scoring import __version__
+from mlops_scoring.configuration import WorkerConfiguration
+from mlops_scoring.telemetry.export_settings import ExportSettings, export_settings
+from mlops_scoring.telemetry.exporting import FLUSH_SECONDS, MetricClock, SpanQueue
+from mlops_scoring.telemetry.exposition import render
+from mlops_scoring.telemetry.families import Family, counter
+from mlops_scoring.telemetry.spans import Attributes, AttributeValue
+from mlops_scoring.telemetry.worker_metrics import Extra, WorkerMetrics
+from mlops_scoring.telemetry.worker_tracing import WorkerTracer
+from mlops_scoring.worker.observing import Scored
+from mlops_scoring.worker.routes import Routes
+from mlops_scoring.worker.run_threads import RunThreads
+
+_log = logging.getLogger("mlops_scoring.telemetry")
+
+
+class WorkerTelemetry:
+    """Counts, shows, traces and sends, for one worker; an observer.
+
+    Args:
+        configuration: What the worker serves.
+        threads: Where `run()` works.
+        init_seconds: How long loading took.
+        extra: Further families to show and send.
+    """
+
+    def __init__(
+        self, configuration: WorkerConfiguration, threads: RunThreads, init_seconds: float, extra: Iterable[Extra] = ()
+    ) -> None:
+        """Read the settings and start what sends. To be made when the model is loaded and the variables are set."""
+        deployment = configuration.deployment
+        settings = export_settings(deployment.telemetry, os.environ)
+        for problem in settings.problems:
+            _log.warning("%s", problem)
+        self._queues: list[SpanQueue] = []
+        self._clocks: list[MetricClock] = []
+        families = (*extra, self._own_families)
+        self._metrics = WorkerMetrics(
+            lambda: threads.pending, threads.count, init_seconds, deployment.runtime, families
+        )
+        if settings.active:
+            self._start_sending(settings, worker_resource(configuration, settings.resource))
+        self._tracer = WorkerTracer(settings.sampler, tuple(self._queues))
+
+    def _start_sending(self, settings: ExportSettings, resource: Attributes) -> None:
+        # Not before it is needed: an HTTP client takes 2 MiB.
+        from mlops_scoring.telemetry.sinks import OtlpSink  # noqa: PLC0415
+
+        if settings.traces is not None:
+            sink = OtlpSink(settings.traces, resource)
+            self._queues.append(SpanQueue(sink, settings.span_delay, settings.span_queue, settings.span_batch))
+        if settings.metrics is not None:
+            clock = MetricClock(OtlpSink(settings.metrics, resource), self.families, settings.metric_interval)
+            self._clocks.append(clock)
+
+    def routes(self, routes: Routes) -> Routes:
+        """The same routes, those that score within spans."""
+        return self._tracer.routes(routes)
+
+    def families(self) -> Sequence[Family]:
+        """All values as they are now."""
+        return self._metrics.families()
+
+    @property
+    def exposition(self) -> Callable[[], bytes]:
+        """Makes the text that Prometheus reads."""
+        return lambda: render(self.families())
+
+    def scored(self, scored: Scored) -> None:
+        """One request was answered."""
+        self._metrics.scored(scored)
+
+    def close(self) -> None:
+        """Send what waits, in bounded time."""
+        for clock in self._clocks:
+            clock.close(FLUSH_SECONDS)
+        for queue in self._queues:
+            queue.close(FLUSH_SECONDS)
+
+    def _own_families(self) -> Iterable[Family]:
+        if self._queues:
+            dropped = sum(queue.dropped for queue in self._queues)
+            sent = sum(queue.sent for queue in self._queues)
+            yield counter("mlops_worker_spans_dropped", "Spans that could not be sent.", dropped, "{span}")
+            yield counter("mlops_worker_spans_sent", "Spans that a collector has taken.", sent, "{span}")
+
+
+def worker_resource(configuration: WorkerConfiguration, overrides: Mapping[str, str]) -> Attributes:
+    """Who sends, in the words of the semantic conventions; what the user's variables say wins."""
+    deployment = configuration.deployment
+    return merged_resource(
+        {
+            "service.name": configuration.endpoint or deployment.declared_name,
+            "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
+            "mlops.endpoint": configuration.endpoint,
+            "mlops.deployment": deployment.name,
+            "mlops.deployment.declared": deployment.declared_name,
+            "mlops.model.name": deployment.model.name,
+            "mlops.model.version": deployment.model.version,
+            "mlops.component": "worker",
+        },
+        overrides,
+    )
+
+
+def merged_resource(own: Mapping[str, str], overrides: Mapping[str, str]) -> Attributes:
+    """Attributes of a sender; empty ones are left out."""
+    common: dict[str, AttributeValue] = {
+        "service.namespace": "mlops",
+        "process.pid": os.getpid(),
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "mlops_scoring",
+        "telemetry.sdk.version": __version__,
+    }
+    values: dict[str, AttributeValue] = {**common, **own, **overrides}
+    return [(name, value) for name, value in values.items() if value != ""]
