@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
 from mlops_scoring.documents import InvalidDocument
+from mlops_scoring.telemetry.worker_telemetry import WorkerTelemetry
 from mlops_scoring.worker import integrity, shims
 from mlops_scoring.worker.dialects.azureml import azureml_routes
 from mlops_scoring.worker.lifeline import Announcer, follow
@@ -45,12 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         deployment = configuration.deployment
         threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
         # In one of the threads, because what init() makes may belong to the thread that run() is called in.
+        began = time.perf_counter()
         scorer = threads.call(lambda: start(deployment))
+        telemetry = WorkerTelemetry(configuration, threads, time.perf_counter() - began)
         service = Service(
-            routes=azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory)),
+            routes=telemetry.routes(azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory))),
             threads=threads,
-            observers=observers(configuration),
-            metrics=None,
+            observers=(*observers(configuration), telemetry),
+            metrics=telemetry.exposition,
             listener=listener,
             admin=admin,
             limits=deployment.request_settings if options.direct else None,
