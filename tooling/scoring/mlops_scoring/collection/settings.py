@@ -14,6 +14,24 @@ RollingRate = Literal["Year", "Month", "Day", "Hour", "Minute"]
 """One of `ROLLING_RATES`."""
 
 
+INPUTS = "model_inputs"
+"""Collection of the rows that a model was asked about."""
+OUTPUTS = "model_outputs"
+"""Collection of what it answered."""
+REQUEST = "request"
+"""Collection of whole requests, as they came; the name is Azure ML's and reserved."""
+RESPONSE = "response"
+"""Collection of whole answers, as they went; reserved too."""
+
+_DESIGNATIONS = {INPUTS: "inputs", OUTPUTS: "outputs"}
+
+
+def designation_of(collection: str) -> str:
+    """Under which name a collection is kept: `inputs`, `outputs`, or its own in small letters."""
+    name = collection.lower()
+    return _DESIGNATIONS.get(name, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """One collection of a deployment.
@@ -60,8 +78,17 @@ def parse_data_collector(fields: Fields) -> DataCollector:
         rolling_rate=_rolling_rate(fields),
         capture_headers=tuple(name.lower() for name in fields.text_list("capture_headers", ())),
     )
+    _check_designations(collector, below)
     fields.finish()
     return collector
+
+
+def _check_designations(collector: DataCollector, fields: Fields) -> None:
+    taken: dict[str, str] = {}
+    for name in collector.collections:
+        other = taken.setdefault(designation_of(name), name)
+        if other != name:
+            fields.problem(name, f"is kept under the name {designation_of(name)!r}, as {other!r} is; rename it")
 
 
 def _collection(fields: Fields) -> Collection:

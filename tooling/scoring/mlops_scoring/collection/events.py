@@ -1,0 +1,129 @@
+"""Events as lines: CloudEvents 1.0 in their JSON form, with the extension attributes of Azure ML's data collector.
+
+Sources: CloudEvents specification 1.0.2 (attribute names, types) and its JSON event format; Azure ML's files have
+`correlationid`, `xrequestid`, `modelversion`, `collectdatatype` and `agent`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+TYPE_PREFIX = "azureml.inference."
+"""What the types of events begin with; the collection's name follows."""
+
+RECORDS = "records"
+"""Value of `collectdatatype` for rows that were captured without code."""
+
+# Strings of CloudEvents have no control characters, surrogates or noncharacters (specification, "Type System").
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+class Unreadable(Exception):
+    """Something that cannot be kept as rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        collection: The collection's declared name.
+        data: Any JSON value; rows are a list of objects.
+        seconds: When it happened, in seconds since the epoch.
+        attributes: Extension attributes; their names have small letters and digits only. Empty ones are left out.
+    """
+
+    collection: str
+    data: object
+    seconds: float
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class Envelope:
+    """Makes lines of the events of one source.
+
+    Args:
+        source: Parts of the path that names where events come from: endpoint and deployment.
+        attributes: Extension attributes that all events have.
+    """
+
+    def __init__(self, source: tuple[str, ...], attributes: Mapping[str, str | int] | None = None) -> None:
+        """Draw the beginning of the ids, which no other process has."""
+        self._source = "/" + "/".join(quote(part, safe="") for part in source)
+        self._attributes = dict(attributes or {})
+        self._token = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+
+    def line(self, event: Event) -> bytes:
+        """One line, with its end.
+
+        Raises:
+            Unreadable: The data cannot be written as JSON.
+        """
+        attributes = {
+            name: fit_text(value) if isinstance(value, str) else value
+            for name, value in (self._attributes | dict(event.attributes)).items()
+            if value != ""
+        }
+        document: dict[str, object] = {
+            "specversion": "1.0",
+            "id": f"{self._token}-{next(self._numbers)}",
+            "source": self._source,
+            "type": TYPE_PREFIX + event.collection,
+            "time": written_time(event.seconds),
+            "datacontenttype": "application/json",
+            **attributes,
+            "data": event.data,
+        }
+        try:
+            return to_json(document).encode() + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Unreadable(str(error)) from None
+
+
+def to_json(value: object) -> str:
+    """JSON text in ASCII; NaN and infinities, which JSON does not have, become null.
+
+    Raises:
+        TypeError: Something in it is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return _encode(value)
+    except ValueError:
+        return _encode(_finite(value))
+
+
+def _finite(value: object) -> object:
+    match value:
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list():
+            return [_finite(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
+
+
+def fit_text(text: str) -> str:
+    """Text as an attribute may have it: what CloudEvents forbids becomes U+FFFD."""
+    return text if text.isprintable() and text.isascii() else _UNFIT.sub("\ufffd", text)
+
+
+def written_time(seconds: float) -> str:
+    """A moment as RFC 3339 has it, in UTC with microseconds; now, where it is not one of the years 1 to 9999."""
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        moment = datetime.now(UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,171 @@
+"""Fields that are never written, and fields of which only a keyed digest is.
+
+A name stands for every field of that name, however deep it lies: `ssn` is found in `{"person": {"ssn": 1}}` and in each
+element of a list. `person.ssn` is a field `ssn` directly in a field `person`. What has its names elsewhere than beside
+its values is searched as well:
+
+- `{"columns": [...], "data": [[...], ...]}`: the columns of these names;
+- `{"name": ..., "data": ...}`, a tensor of the Open Inference Protocol: the tensor of that name;
+- rows that are lists, at the top or as `data`, `input_data`, `instances`, `inputs`, `outputs` or `predictions`: by the
+  model's columns where they are known and as many, else by the position, from `0`. Where names are to be found among
+  rows that have none, nothing is kept.
+
+Better too much is left out than too little. What is hashed is replaced by the first 32 hexadecimal digits of the
+HMAC-SHA256 of its JSON text, so that equal values stay equal and nobody without the key can try all of them; null stays
+null. Whole numbers hash alike whether written `1` or `1.0`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+NEVER_CAPTURED = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+"""Headers that are not written even where they are listed: they are credentials."""
+
+_DIGITS = 32
+_ROWS = frozenset({"data", "input_data", "instances", "inputs", "outputs", "predictions"})
+_Fate = Literal["keep", "hash", "deny"]
+
+
+class Unfiltered(Exception):
+    """A value in which the fields cannot be found, so that nothing of it may be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is to become of the fields of a collection.
+
+    Attributes:
+        deny: Names of fields that are left out.
+        hash: Names of fields that are hashed; a name in both is left out.
+        columns: The model's columns in order, for rows that are lists; empty where they are not known.
+    """
+
+    deny: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.deny or self.hash)
+
+    def apply(self, value: object, key: bytes) -> object:
+        """A JSON value without what must not be written; the value itself is left alone.
+
+        Raises:
+            Unfiltered: Names are to be found among values that have none.
+        """
+        return _Filtering(frozenset(self.deny), frozenset(self.hash), self.columns, key).value(value, ())
+
+    def apply_to_headers(self, headers: Mapping[str, str], key: bytes) -> dict[str, str]:
+        """Headers, their names in lower case, by the same rules; names are compared without regard to case."""
+        deny = {name.lower() for name in self.deny}
+        hashed = {name.lower() for name in self.hash}
+        return {
+            name: digest(value, key) if name in hashed else value
+            for name, value in headers.items()
+            if name not in deny and name not in NEVER_CAPTURED
+        }
+
+
+def digest(value: object, key: bytes) -> str:
+    """The digest that is written in place of a value."""
+    plain = int(value) if isinstance(value, float) and value.is_integer() else value
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hmac.digest(key, text.encode(), hashlib.sha256).hex()[:_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filtering:
+    deny: Collection[str]
+    hashed: Collection[str]
+    columns: Sequence[str]
+    key: bytes
+
+    def value(self, value: object, path: tuple[str, ...]) -> object:
+        match value:
+            case dict():
+                return self._object(value, path)
+            case list():
+                return self._list(value, path)
+            case _:
+                return value
+
+    def _fate(self, name: str, path: tuple[str, ...]) -> _Fate:
+        """What becomes of a field, by all the names that it can be called."""
+        names = [name]
+        for part in reversed(path):
+            names.append(f"{part}.{names[-1]}")
+        if any(found in self.deny for found in names):
+            return "deny"
+        return "hash" if any(found in self.hashed for found in names) else "keep"
+
+    def _hash(self, value: object) -> object:
+        """The digest of each value of a column, so that it can be compared with the fields of rows."""
+        if isinstance(value, list):
+            return [self._hash(item) for item in value]
+        return None if value is None else digest(value, self.key)
+
+    def _object(self, value: Mapping[str, object], path: tuple[str, ...]) -> object:
+        match value:
+            case {"columns": list() as columns, "data": list() as rows}:
+                names = [str(name) for name in columns]
+                kept = {name: item for name, item in value.items() if name not in {"columns", "data"}}
+                left = [name for name in names if self._fate(name, path) != "deny"]
+                split = {"columns": left, "data": [self._row(row, names, path) for row in rows]}
+                return {**self._fields(kept, path), **split}
+            case {"name": str(name), "data": data} if (fate := self._fate(name, path)) != "keep":
+                return {**value, "data": [] if fate == "deny" else self._hash(data)}
+            case {"name": str(), "shape": [_, int(width)], "data": [first, *_] as flat} if not isinstance(first, list):
+                rows = [flat[start : start + width] for start in range(0, len(flat), max(width, 1))]
+                return {**value, "data": self._list(rows, (*path, "data"))}
+            case _:
+                return self._fields(value, path)
+
+    def _fields(self, value: Mapping[str, object], path: tuple[str, ...]) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for name, item in value.items():
+            match self._fate(name, path):
+                case "keep":
+                    result[name] = self.value(item, (*path, name))
+                case "hash":
+                    result[name] = self._hash(item)
+                case "deny":
+                    pass
+        return result
+
+    def _list(self, value: Sequence[object], path: tuple[str, ...]) -> object:
+        if path and path[-1] not in _ROWS:
+            return [self.value(item, path) for item in value]
+        return [
+            self._row(item, self._names(item), path) if isinstance(item, list) else self.value(item, path)
+            for item in value
+        ]
+
+    def _names(self, row: Sequence[object]) -> Sequence[str]:
+        if self.columns and len(self.columns) == len(row):
+            return self.columns
+        if all(name.rpartition(".")[2].isdigit() for name in (*self.deny, *self.hashed)):
+            return [str(place) for place in range(len(row))]
+        message = f"rows of {len(row)} values without names"
+        raise Unfiltered(message)
+
+    def _row(self, row: object, names: Sequence[str], path: tuple[str, ...]) -> object:
+        if not isinstance(row, list) or len(row) != len(names):
+            message = f"a row that has not {len(names)} values"
+            raise Unfiltered(message)
+        result: list[object] = []
+        for item, name in zip(row, names, strict=True):
+            match self._fate(name, path):
+                case "keep":
+                    result.append(self.value(item, (*path, name)))
+                case "hash":
+                    result.append(self._hash(item))
+                case "deny":
+                    pass
+        return result
