@@ -139,10 +139,11 @@ class Describing(Protocol):
 
 
 class KeyType(StrEnum):
-    """Which of an endpoint's two keys; while one is made anew, the other opens."""
+    """Which secret of an endpoint: one of two keys, of which the other opens meanwhile, or what signs its tokens."""
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
+    SIGNING = "signing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +180,16 @@ class Guarding(Protocol):
             TargetError: Nothing answered.
         """
 
-    def regenerate(self, address: Address, key: KeyType) -> None:
-        """Make one key anew; requests with the old one are refused from then on.
+    def regenerate(self, address: Address, key: KeyType, *, revoke: bool = False) -> None:
+        """Make one secret anew; requests with an old key are refused from then on, and tokens live on.
+
+        Args:
+            address: The endpoint.
+            key: Which secret.
+            revoke: Of the signing key: believe no token any more that was issued so far.
 
         Raises:
-            TargetError: Nothing answered, or it cannot be kept.
+            TargetError: Nothing answered, it cannot be kept, or it was made anew too short a time ago.
         """
 
     def token(self, address: Address) -> Token:

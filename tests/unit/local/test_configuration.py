@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from mlops.resource import JSON, Rollout, Spec, Stamp
 from mlops.rollout import from_live, make_steps, to_live
 from mlops_scoring.collection.settings import Collection, DataCollector
 from mlops_scoring.configuration import Probe, RequestSettings, parse_configuration
+from mlops_scoring.endpoint_settings import Tls
 from mlops_scoring.telemetry.settings import Telemetry
+from mlops_scoring.wire.limits import Limits
 
 COLLECTED = Path("/collected/here")
 STAMP = Stamp("project", "dev", "endpoint/digits@here", "0" * 64)
@@ -191,6 +194,7 @@ GATEWAY: Spec = {
     "tls": {"certificate": "${env:CERTS}/c.pem", "key": "${env:CERTS}/k.pem"},
     "mirror_traffic": {"green": 10},
     "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318"},
+    "limits": {"max_body_size": "10Mi", "max_connections": 100, "head_timeout": 5.0},
 }
 
 
@@ -206,7 +210,11 @@ def test_what_the_gateway_is_told_is_read_back_as_it_was_declared() -> None:
 
 
 def test_the_scoring_server_reads_what_the_gateway_is_told() -> None:
-    parse_configuration(json.dumps(document(reached(**GATEWAY), tls=TLS)))
+    parsed = parse_configuration(json.dumps(document(reached(**GATEWAY), tls=TLS)))
+    assert parsed.auth.mode == "key"
+    assert parsed.tls == Tls(**TLS)
+    assert list(parsed.mirror_traffic.values()) == [10]
+    assert parsed.limits == replace(Limits(), body_bytes=10 * 2**20, connections=100, head_seconds=5.0)
 
 
 def test_an_endpoint_that_declares_none_of_it_is_configured_as_before() -> None:
@@ -226,6 +234,7 @@ def test_an_endpoint_that_declares_none_of_it_is_configured_as_before() -> None:
         ({"mirror_traffic": None}, {"mirror_traffic": None}),
         ({"mirror_traffic": {"other": 5}}, {"mirror_traffic": {"other": 5}}),
         ({"telemetry": None}, {"telemetry": None}),
+        ({"limits": {"connections": 1}}, {"limits": {"connections": 1}}),
     ],
 )
 def test_what_somebody_else_told_the_gateway_shows(told: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -45,20 +45,39 @@ def credentials(workspace: Workspace, stage: str, address: Address) -> Credentia
     return Credentials(address, mode, keys=guard.keys(address))
 
 
-def regenerate(workspace: Workspace, stage: str, address: Address, key: KeyType) -> Credentials:
-    """Make one of an endpoint's two keys anew; what was made with it opens nothing any more.
+def regenerate(
+    workspace: Workspace, stage: str, address: Address, key: KeyType, *, revoke: bool = False
+) -> Credentials:
+    """Make one of an endpoint's secrets anew; what was made with an old key opens nothing any more.
+
+    Args:
+        workspace: The opened repository.
+        stage: The stage.
+        address: Which endpoint.
+        key: Which secret.
+        revoke: Of the signing key: believe no token any more that was issued so far.
 
     Returns:
         What opens the endpoint now.
 
     Raises:
         NotFound: It is not live.
-        Blocked: It asks for none, or its compute does not tell.
-        TargetError: Nothing answered, or it cannot be kept.
+        Blocked: It asks for none or for another kind, or its compute does not tell.
+        TargetError: Nothing answered, it cannot be kept, or it was made anew too short a time ago.
     """
-    guard, _ = _guard(workspace, stage, address)
-    guard.regenerate(address, key)
+    guard, mode = _guard(workspace, stage, address)
+    if (key is KeyType.SIGNING) != (mode == _TOKEN):
+        raise _other_kind(address, mode, key)
+    guard.regenerate(address, key, revoke=revoke)
     return credentials(workspace, stage, address)
+
+
+def _other_kind(address: Address, mode: str, key: KeyType) -> Blocked:
+    detail = f"{address} is live with auth_mode {mode}, which has no {key} key."
+    todo = "Make the signing key anew:" if mode == _TOKEN else "Make one of the two keys anew:"
+    other = KeyType.SIGNING if mode == _TOKEN else KeyType.PRIMARY
+    command = f"mlops credentials {address.name.partition('@')[0]} --regenerate {other}"
+    return Blocked(Diagnostic("Endpoint has no such key", detail, todo=todo, command=command))
 
 
 def _guard(workspace: Workspace, stage: str, address: Address) -> tuple[Guarding, str]:

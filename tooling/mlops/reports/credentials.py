@@ -12,13 +12,9 @@ def render_credentials(keys: Keys | None, token: Token | None, only: KeyType | N
     """A token, one key, or both keys with their names; nothing around what a script reads."""
     if keys is None:
         return f"{token.text}\n" if token is not None else ""
-    match only:
-        case KeyType.PRIMARY:
-            return f"{keys.primary}\n"
-        case KeyType.SECONDARY:
-            return f"{keys.secondary}\n"
-        case None:
-            return f"primary    {keys.primary}\nsecondary  {keys.secondary}\n"
+    if only is None:
+        return f"primary    {keys.primary}\nsecondary  {keys.secondary}\n"
+    return f"{keys.primary if only is KeyType.PRIMARY else keys.secondary}\n"
 
 
 def render_credentials_json(address: Address, mode: str, keys: Keys | None, token: Token | None) -> str:

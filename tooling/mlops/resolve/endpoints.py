@@ -19,6 +19,7 @@ from mlops.schemas.problems import DocumentPath, Problem
 _AS_WRITTEN = (
     "auth_mode",
     "tls",
+    "limits",
     "telemetry",
     "mirror_traffic",
     "description",

@@ -30,7 +30,7 @@ from mlops.schemas.fields import (
     Text,
     Variables,
 )
-from mlops.schemas.serving import Batching, Telemetry, Tls
+from mlops.schemas.serving import Batching, Limits, Telemetry, Tls
 
 _Count = Annotated[int, Field(ge=1, le=10_000)]
 _Weight = Annotated[int, Field(ge=0, le=100)]
@@ -186,6 +186,7 @@ class Endpoint(File):
         "has a token that expires soon. None if unset.",
     )
     tls: Maybe[Tls] = Field(default=None, description="The certificate for https; http if unset.")
+    limits: Maybe[Limits] = Field(default=None, description="What clients may make the gateway hold.")
     telemetry: Maybe[Telemetry] = Field(default=None, description="Where traces and metrics are sent; unsent if unset.")
     description: Maybe[Text] = Field(default=None, description="What it is.")
     tags: Maybe[Tags] = Field(default=None, description="Searchable.")

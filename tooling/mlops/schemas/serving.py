@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from mlops.schemas.fields import Document, Maybe, Percent, Text
+from mlops.schemas.fields import Document, Duration, Maybe, Memory, Percent, Text
 
 MACHINE_PATH_PATTERN = r"^(/|~/|\$\{env:[A-Za-z_][A-Za-z0-9_]*\})[^\x00-\x1f]*$"
 """Paths on the machine that serves: absolute, below the home folder, or beginning with an environment variable."""
@@ -61,6 +61,26 @@ class Telemetry(Document):
     )
     sampling_ratio: Maybe[Percent] = Field(
         default=None, description="Share of the traces that begin here and are kept, such as 10% or 0.1; all if unset."
+    )
+
+
+class Limits(Document):
+    """What one client, and all together, may make the gateway hold."""
+
+    max_body_size: Maybe[Memory] = Field(
+        default=None, description="Largest body of a request, such as 10Mi; 64Mi, which is also the most, if unset."
+    )
+    max_connections: Maybe[Annotated[int, Field(ge=1, le=100_000)]] = Field(
+        default=None, description="Open connections of all clients; 2048 if unset."
+    )
+    head_timeout: Maybe[Duration] = Field(
+        default=None, description="How long a client may take to send a request's headers; 10s if unset."
+    )
+    body_timeout: Maybe[Duration] = Field(
+        default=None, description="How long a client may take to send a request's body; 2m if unset."
+    )
+    idle_timeout: Maybe[Duration] = Field(
+        default=None, description="How long a connection may be silent between two requests; 75s if unset."
     )
 
 

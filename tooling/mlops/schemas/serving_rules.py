@@ -7,9 +7,13 @@ from typing import Any
 
 from mlops.errors import did_you_mean
 from mlops.schemas.problems import Problem
+from mlops.schemas.quantities import parse_memory
 
 _FILLED = frozenset({"model_inputs", "model_outputs"})
 """Collections that are filled without code."""
+
+_LARGEST_BODY = 64 * 2**20
+_SHORTEST, _LONGEST = 0.1, 86400.0
 
 _RESERVED = frozenset({"request", "response"})
 """Names that Azure ML keeps for itself (its deployment schema's reference)."""
@@ -19,6 +23,7 @@ def serving_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What breaks a rule among these fields of an endpoint."""
     yield from _mirroring(data)
     yield from _tls(data)
+    yield from _limits(data.get("limits", {}))
     for name, deployment in data["deployments"].items():
         yield from _collecting(name, deployment)
         yield from _batching(name, deployment)
@@ -51,6 +56,17 @@ def _tls(data: Mapping[str, Any]) -> Iterator[Problem]:
         detail = f"certificate and key are both {tls['key']}."
         todo = "Put the private key into a file of its own, which others need not read."
         yield Problem(("tls", "key"), "Certificate and key are one file", detail, todo)
+
+
+def _limits(limits: Mapping[str, Any]) -> Iterator[Problem]:
+    largest = limits.get("max_body_size")
+    if largest is not None and parse_memory(largest) > _LARGEST_BODY:
+        detail = f"{largest} is more than 64Mi, the most that a worker takes."
+        yield Problem(("limits", "max_body_size"), "Invalid value", detail, "Write 64Mi or less.")
+    for name in ("head_timeout", "body_timeout", "idle_timeout"):
+        if not _SHORTEST <= limits.get(name, 1.0) <= _LONGEST:
+            detail = f"{name} is {limits[name]:g} s."
+            yield Problem(("limits", name), "Invalid value", detail, "Write a duration from 100ms to 1d.")
 
 
 def _collecting(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:

@@ -16,17 +16,26 @@ _KEYS = click.Choice(["primary", "secondary"])
 @stage_option()
 @click.option("--key", type=_KEYS, help="Print this key and nothing else, for a script.")
 @click.option("--token", is_flag=True, help="Print a new token and nothing else, for a script.")
-@click.option("--regenerate", type=_KEYS, help="Make this key anew; requests with the old one are refused from now on.")
+@click.option(
+    "--regenerate",
+    type=click.Choice(["primary", "secondary", "signing"]),
+    help="Make this secret anew; an old key is refused from now on, tokens of an old signing key live on.",
+)
+@click.option("--revoke", is_flag=True, help="With --regenerate signing: believe no token that was issued so far.")
 @format_option(Format.TEXT, Format.JSON)
-def command(*, endpoint: str, stage: str | None, key: str | None, token: bool, regenerate: str | None) -> None:
+def command(
+    *, endpoint: str, stage: str | None, key: str | None, token: bool, regenerate: str | None, revoke: bool
+) -> None:
     """Print what opens an endpoint: its keys, or a token.
 
     ENDPOINT is its name or its address. With auth_mode key these are two keys, of which one can be made anew while
     callers use the other; with aml_token it is a token that expires soon. They go to standard output, and no plan,
     ledger or log ever holds them.
     """
-    if token and (key or regenerate):
-        raise click.UsageError("A token is no key: --token goes with neither --key nor --regenerate.")
+    if token and key:
+        raise click.UsageError("A token is no key: ask for --token or for --key.")
+    if revoke and regenerate != "signing":
+        raise click.UsageError("Tokens are revoked with their key: write --regenerate signing --revoke.")
     workspace = open_here()
     chosen = choose_stage(stage, workspace.stages)
 
@@ -38,7 +47,7 @@ def command(*, endpoint: str, stage: str | None, key: str | None, token: bool, r
     streams = terminal()
     address = endpoint_address(workspace, chosen, endpoint)
     if regenerate:
-        found = pipeline.regenerate(workspace, chosen, address, KeyType(regenerate))
+        found = pipeline.regenerate(workspace, chosen, address, KeyType(regenerate), revoke=revoke)
         streams.say(f"The {regenerate} key of {address} is a new one.")
     else:
         found = pipeline.credentials(workspace, chosen, address)

@@ -129,7 +129,8 @@ class LocalDriver:
     def _change(self, home: Home, document: Document) -> None:
         """Give a living supervisor a document.
 
-        Only one with other content under a live name, or one that an older supervisor cannot read, needs a new one.
+        Only one with other content under a live name or with https turned on or off, and one that an older supervisor
+        cannot read, needs a new supervisor.
         """
         try:
             admin.put_configuration(home, document)
@@ -215,8 +216,8 @@ class LocalDriver:
 
         return guarding.keys(self._home(address), address)
 
-    def regenerate(self, address: Address, key: KeyType) -> None:
-        """Make one key anew.
+    def regenerate(self, address: Address, key: KeyType, *, revoke: bool = False) -> None:
+        """Make one secret anew.
 
         Raises:
             NotFound: There is no such endpoint.
@@ -224,7 +225,7 @@ class LocalDriver:
         """
         from mlops.drivers.local import guarding  # noqa: PLC0415 - as above
 
-        guarding.regenerate(self._home(address), address, key)
+        guarding.regenerate(self._home(address), address, key, revoke=revoke)
 
     def token(self, address: Address) -> Token:
         """A new token.
@@ -289,7 +290,9 @@ def _read(home: Home) -> Document:
 
 
 def _replaces(live: Document, wanted: Document) -> bool:
-    """Whether a live name is to have other content, which only a new supervisor can take."""
+    """Whether only a new supervisor can take it: a live name has other content, or https is turned on or off."""
+    if bool(live.get("tls")) != bool(wanted.get("tls")):
+        return True
     before, after = mapping(live.get("deployments")), mapping(wanted.get("deployments"))
     return any(
         {**mapping(before[name]), "instance_count": 0} != {**mapping(after[name]), "instance_count": 0}

@@ -26,13 +26,14 @@ def keys(home: Home, address: Address) -> Keys:
     return Keys(_text(said, "primary_key", address), _text(said, "secondary_key", address))
 
 
-def regenerate(home: Home, address: Address, key: KeyType) -> None:
-    """Make one key anew.
+def regenerate(home: Home, address: Address, key: KeyType, *, revoke: bool) -> None:
+    """Make one secret anew.
 
     Raises:
-        TargetError: Nothing answered, or it cannot be kept.
+        TargetError: Nothing answered, it cannot be kept, or it was made anew too short a time ago.
     """
-    _ask(home, address, "POST", "/credentials/regenerate", {"key_type": key.value})
+    body: dict[str, JSON] = {"key_type": key.value}
+    _ask(home, address, "POST", "/credentials/regenerate", {**body, "revoke": True} if revoke else body)
 
 
 def token(home: Home, address: Address) -> Token:

@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlops.resource import JSON, Spec
+from mlops.schemas.quantities import parse_memory
+
+_LIMITS = {
+    "max_body_size": "body_bytes",
+    "max_connections": "connections",
+    "head_timeout": "head_seconds",
+    "body_timeout": "body_seconds",
+    "idle_timeout": "idle_seconds",
+}
+"""The gateway's names of the limits that can be declared."""
 
 OPEN = "none"
 """The mode of authentication where none is declared."""
@@ -33,6 +43,16 @@ def make_gateway(spec: Spec, tls: Mapping[str, str]) -> dict[str, JSON]:
         made["mirror_traffic"] = mirrored
     if telemetry := mapping(spec.get("telemetry")):
         made["telemetry"] = dict(telemetry)
+    if limits := make_limits(spec):
+        made["limits"] = limits
+    return made
+
+
+def make_limits(spec: Spec) -> dict[str, JSON]:
+    """Limits under the gateway's names: bytes and seconds."""
+    made: dict[str, JSON] = {}
+    for name, value in mapping(spec.get("limits")).items():
+        made[_LIMITS[name]] = parse_memory(str(value)) if name == "max_body_size" else value
     return made
 
 
