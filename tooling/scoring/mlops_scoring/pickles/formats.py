@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
+import contextlib
+import io
+import tarfile
 import zipfile
-import zlib
+from collections.abc import Iterator
 from enum import StrEnum
-from io import BytesIO
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePath
+from typing import IO, Any
 
-MAX_EXPANDED = 8 * 1024**3
-"""Bytes that a compressed file may become; more is refused."""
+from mlops_scoring.pickles.expanding import DAMAGED, compressed, head_of, pieces, uncheckable
+from mlops_scoring.pickles.scanner import Lazy, Skipping, acts
 
-_MAX_RATIO = 2000
-_DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
-_GZIP = b"\x1f\x8b"
-_BZ2 = b"BZh"
-_XZ = b"\xfd7zXZ"
-_LZMA = b"\x5d\x00\x00"
-_ZLIB_FIRST = 0x78
-_UNREADABLE = (b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd", b"ZF")  # LZ4, Zstandard, joblib before 0.10
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_NUMPY = b"\x93NUMPY"
+_HEAD = 512  # bytes of a tar file's first header
 
 _PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pck", ".p", ".joblib", ".jl", ".dill", ".cloudpickle", ".skops"})
 _RISKY_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz"})
@@ -40,32 +33,19 @@ class Format(StrEnum):
     PICKLE = "pickle"
     SKOPS = "skops"
     ARCHIVE = "archive"
+    COMPRESSED = "compressed"
     NUMPY = "numpy"
     INERT = "inert"
     UNKNOWN = "unknown"
 
 
-class Unreadable(ValueError):
-    """A file that cannot be understood, and so is refused."""
-
-
 def detect(path: Path) -> Format:
     """Tell the format of a file.
 
-    A pickle of an old protocol begins with no mark, so the name decides where the content does not.
+    A pickle of an old protocol begins with no mark: where neither content nor name tell, it is tried.
     """
     with path.open("rb") as file:
-        head = file.read(8)
-    suffixes = {suffix.lower() for suffix in path.suffixes}
-    if head.startswith(_ZIP):
-        return _zip_format(path)
-    if head.startswith(b"\x93NUMPY"):
-        return Format.NUMPY
-    if _starts_like_pickle(head) or suffixes & _PICKLE_SUFFIXES or _expands_to_pickle(path, head):
-        return Format.PICKLE
-    if path.suffix.lower() in _INERT_SUFFIXES or path.name in _INERT_NAMES:
-        return Format.INERT
-    return Format.UNKNOWN
+        return classify(file, path.name)
 
 
 def may_hold_pickle(path: Path) -> bool:
@@ -76,64 +56,89 @@ def may_hold_pickle(path: Path) -> bool:
     return found is not Format.INERT
 
 
-def compressed(head: bytes) -> bool:
-    """Whether a file that begins so is one of joblib's compressed forms."""
-    zlib_mark = len(head) > 1 and head[0] == _ZLIB_FIRST and (head[0] * 256 + head[1]) % 31 == 0
-    return head.startswith((_GZIP, _BZ2, _XZ, _LZMA)) or zlib_mark
+def classify(file: IO[bytes], name: str, *, member: bool = False) -> Format:
+    """Tell the format of an open file, which stands at its beginning afterwards.
 
-
-def _starts_like_pickle(head: bytes) -> bool:
-    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
-
-
-def _expands_to_pickle(path: Path, head: bytes) -> bool:
-    if not compressed(head):
-        return False
-    try:
-        return _starts_like_pickle(_expand(path, head, 8, whole=False))
-    except _DAMAGED:
-        return False
-
-
-def _zip_format(path: Path) -> Format:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return Format.SKOPS if "schema.json" in archive.namelist() else Format.ARCHIVE
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return Format.UNKNOWN
-
-
-def open_expanded(path: Path) -> IO[bytes]:
-    """Open a pickle or joblib file, expanded where it is compressed.
-
-    Raises:
-        Unreadable: Compressed in a way that is not read here, damaged, or suspiciously large when expanded.
+    Args:
+        file: The file; it can seek.
+        name: Its name, with a suffix.
+        member: It lies in an archive, where raw numbers may look like the beginning of a pickle.
     """
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head.startswith(_UNREADABLE):
-        raise Unreadable("compressed in a form that cannot be checked; write it with zlib, gzip, bz2, xz or lzma")
-    if not compressed(head):
-        return path.open("rb")
-    limit = min(MAX_EXPANDED, max(path.stat().st_size, 1024) * _MAX_RATIO)
+    head = head_of(file, _HEAD)
+    plain = PurePath(name)
+    suffixes = {suffix.lower() for suffix in plain.suffixes}
+    found = _by_content(file, head)
+    if found is not None:
+        return found
+    marked = _marked(head)
+    if (marked and not member) or suffixes & _PICKLE_SUFFIXES or uncheckable(head):
+        return Format.PICKLE
+    if compressed(head):
+        found = _inside(file, head)
+    elif acts(Skipping(file), marked=marked):
+        found = Format.PICKLE
+    elif not member and zipfile.is_zipfile(file):
+        found = Format.ARCHIVE  # an archive may have anything before it
+    file.seek(0)
+    if found is not None:
+        return found
+    inert = plain.suffix.lower() in _INERT_SUFFIXES or plain.name in _INERT_NAMES
+    return Format.INERT if inert else Format.UNKNOWN
+
+
+def _marked(head: bytes) -> bool:
+    return len(head) > 1 and head[0] == 0x80 and head[1] <= 5
+
+
+def _by_content(file: IO[bytes], head: bytes) -> Format | None:
+    if head.startswith(_ZIP):
+        with contextlib.suppress(zipfile.BadZipFile, *DAMAGED), zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            file.seek(0)
+            return Format.SKOPS if "schema.json" in names else Format.ARCHIVE
+        return Format.ARCHIVE
+    if head.startswith(_NUMPY):
+        return Format.NUMPY
+    return Format.ARCHIVE if _is_tar(head) else None
+
+
+def _is_tar(head: bytes) -> bool:
     try:
-        return BytesIO(_expand(path, head, limit, whole=True))
-    except _DAMAGED as error:
-        raise Unreadable(f"cannot be expanded: {error}") from None
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
-def _expand(path: Path, head: bytes, limit: int, *, whole: bool) -> bytes:
-    """The content of a compressed file, up to `limit` bytes; with `whole`, that has to be all of it."""
-    if head[0] == _ZLIB_FIRST:
-        machine = zlib.decompressobj()
-        data = machine.decompress(path.read_bytes(), limit + 1)
-        complete = machine.eof
-    else:
-        opener = gzip.open if head.startswith(_GZIP) else bz2.open if head.startswith(_BZ2) else lzma.open
-        with opener(path, "rb") as file:
-            data, complete = file.read(limit + 1), True
-    if whole and len(data) > limit:
-        raise ValueError(f"it becomes more than {limit} bytes")
-    if whole and not complete:
-        raise EOFError("it ends too early")
-    return data
+def _inside(file: IO[bytes], head: bytes) -> Format | None:
+    """What a compressed file holds, if that is of interest."""
+    try:
+        inner = next(pieces(file, head), b"")[:_HEAD]
+        if inner.startswith((*_ZIP, _NUMPY)) or compressed(inner) or uncheckable(inner) or _is_tar(inner):
+            return Format.COMPRESSED
+        if _marked(inner):
+            return Format.PICKLE
+        file.seek(0)
+        stream = io.BufferedReader(_Joined(pieces(file, head)))
+        return Format.PICKLE if acts(Lazy(stream), marked=False) else None
+    except DAMAGED:
+        return None
+
+
+class _Joined(io.RawIOBase):
+    """Pieces as one stream."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        super().__init__()
+        self._parts = parts
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
+        if not self._rest:
+            self._rest = next(self._parts, b"")
+        taken, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)

@@ -10,6 +10,9 @@ import pickle
 from collections.abc import Callable
 from typing import IO, Any, ClassVar, Protocol
 
+LONGEST = 1 << 20
+"""Bytes of the largest frame, and of the longest text in which a name is looked for. Picklers write 64 KiB."""
+
 Pure: type[Any] = pickle._Unpickler  # noqa: SLF001 - joblib builds on it too
 
 
@@ -72,6 +75,9 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
 
     Args:
         source: The stream.
+
+    Attributes:
+        refused_frame: Whether a frame was refused that another machine would read.
     """
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(Pure.dispatch)
@@ -80,6 +86,15 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
         """Stand at the beginning of the stream."""
         super().__init__(source)
         self.source = source
+        self.refused_frame = False
+
+    def load_frame(self) -> None:
+        """Refuse frames of a size that nobody writes: they are read into memory at once."""
+        size = int.from_bytes(self.read(8), "little")
+        if size > LONGEST:
+            self.refused_frame = size <= self.source.rest
+            raise pickle.UnpicklingError("a frame of more than 1 MiB")
+        self._unframer.load_frame(size)
 
     def load_build(self) -> None:
         """Set an object's state; an array's bytes follow."""
@@ -101,6 +116,7 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
         raise pickle.UnpicklingError(f"extension code {code}")
 
     dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.FRAME[0]] = load_frame
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
