@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.measure import ROOT
 from bench.table import Row, render
 
-PARTS = ("registering", "planning", "applying", "remembering", "serving")
+PARTS = ("registering", "planning", "applying", "remembering", "serving", "soaking")
 """Registering comes first: ext4 makes files slowly for minutes after thousands of deletions, as the others end with."""
 
 
