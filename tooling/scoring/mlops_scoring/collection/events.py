@@ -40,12 +40,16 @@ class Event:
         data: Any JSON value; rows are a list of objects.
         seconds: When it happened, in seconds since the epoch.
         attributes: Extension attributes; their names have small letters and digits only. Empty ones are left out.
+        content_type: Of the data.
+        binary: Whether the data is bytes, in base64.
     """
 
     collection: str
     data: object
     seconds: float
     attributes: Mapping[str, str | int] = field(default_factory=dict)
+    content_type: str = "application/json"
+    binary: bool = False
 
 
 class Envelope:
@@ -80,9 +84,9 @@ class Envelope:
             "source": self._source,
             "type": TYPE_PREFIX + event.collection,
             "time": written_time(event.seconds),
-            "datacontenttype": "application/json",
+            "datacontenttype": fit_text(event.content_type),
             **attributes,
-            "data": event.data,
+            ("data_base64" if event.binary else "data"): event.data,
         }
         try:
             return to_json(document).encode() + b"\n"

@@ -1,0 +1,132 @@
+"""Requests and answers of every dialect as records: one object for each row, with the names of columns where known.
+
+| Form | Becomes |
+|---|---|
+| rows that are objects | they themselves |
+| rows that are lists | the model's columns where they are known and as many, else positions: `0`, `1` ... |
+| `columns` and `data` | the names that are given, unless they only count |
+| columns of values (`{"a": [1, 2]}`) | a record for each place |
+| tensors | see `tensors` |
+| CSV | its columns, with numbers where the text is one |
+| predictions that are single values | `{"prediction": value}` |
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+
+from mlops_scoring.collection.events import Unreadable
+from mlops_scoring.worker.collecting.tensors import HEADER_LENGTH, Record, tensor_records
+from mlops_scoring.worker.scoring import Answer, Schema, ScoringRequest
+
+PREDICTION = "prediction"
+"""Field of a prediction that is a single value."""
+
+_INPUT_FIELDS = ("dataframe_split", "dataframe_records", "instances", "inputs", "input_data", "data")
+_TENSORS = "/v2/"
+
+
+def model_columns(schema: Schema) -> tuple[str, ...]:
+    """The columns that a model says it takes; none where it gives them no names."""
+    match schema.input:
+        case {"properties": {"input_data": {"example": {"columns": list(names)}}}}:
+            return tuple(str(name) for name in names)
+        case _:
+            return ()
+
+
+def input_records(request: ScoringRequest, columns: Sequence[str]) -> list[Record]:
+    """What a model was asked about.
+
+    Raises:
+        Unreadable: It is in no form that the runtimes without an entry script take.
+        ValueError: As above.
+    """
+    if request.path.startswith(_TENSORS):
+        return tensor_records(request.body, request.header(HEADER_LENGTH).encode() or None, "inputs", columns)
+    if request.header(b"content-type").partition(";")[0].strip().lower() == "text/csv":
+        return _csv_records(request.body)
+    document = json.loads(request.body)
+    if isinstance(document, dict):
+        for name in _INPUT_FIELDS:
+            if name in document:
+                return _records(document[name], columns, "0")
+        message = "a request without rows"
+        raise Unreadable(message)
+    return _records(document, columns, "0")
+
+
+def output_records(request: ScoringRequest, answer: Answer) -> list[Record]:
+    """What it answered.
+
+    Raises:
+        Unreadable: It is no list of predictions.
+        ValueError: As above.
+    """
+    if request.path.startswith(_TENSORS):
+        length = next((value for name, value in answer.headers if name.lower() == HEADER_LENGTH.decode()), None)
+        return tensor_records(answer.body, None if length is None else length.encode(), "outputs", ())
+    document = json.loads(answer.body)
+    if isinstance(document, dict) and "predictions" in document:
+        document = document["predictions"]
+    return _records(document, (), PREDICTION)
+
+
+def _records(value: object, columns: Sequence[str], single: str) -> list[Record]:
+    match value:
+        case {"columns": list(names), "data": list(rows)}:
+            given = [str(name) for name in names]
+            counted = given == [str(number) for number in range(len(given))]
+            known = columns if counted and len(columns) == len(given) else given
+            return [dict(zip(known, _row(row), strict=True)) for row in rows]
+        case dict():
+            return _transposed(value)
+        case list():
+            return [_record(item, columns, single) for item in value]
+        case _:
+            return [{single: value}]
+
+
+def _row(value: object) -> list[object]:
+    if not isinstance(value, list):
+        message = "a row that is no list"
+        raise Unreadable(message)
+    return value
+
+
+def _record(item: object, columns: Sequence[str], single: str) -> Record:
+    match item:
+        case dict():
+            return item
+        case list():
+            names = columns if len(columns) == len(item) else map(str, range(len(item)))
+            return dict(zip(names, item, strict=True))
+        case _:
+            return {columns[0] if len(columns) == 1 else single: item}
+
+
+def _transposed(value: Mapping[str, object]) -> list[Record]:
+    lengths = {len(column) if isinstance(column, list) else -1 for column in value.values()}
+    if len(lengths) != 1 or -1 in lengths:
+        return [dict(value)]
+    columns = {name: column for name, column in value.items() if isinstance(column, list)}
+    return [{name: column[number] for name, column in columns.items()} for number in range(lengths.pop())]
+
+
+def _csv_records(body: bytes) -> list[Record]:
+    reader = csv.DictReader(io.StringIO(body.decode()), strict=True, restkey="", restval="")
+    return [{name: _number(text) for name, text in row.items()} for row in reader]
+
+
+def _number(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text or None
