@@ -66,7 +66,7 @@ def test_status_bodies_and_failure_mark_follow_the_contract(worker: Worker) -> N
         ("PUT", "/score", "a", 405, b'{"message": "The method is not allowed for the requested URL."}', "False"),
         ("DELETE", "/", None, 405, b'{"message": "The method is not allowed for the requested URL."}', "False"),
         ("POST", "/swagger.json", "a", 405, None, "False"),
-        ("GET", "/nothing", None, 404, b'{"message": "The requested URL was not found on the server."}', "False"),
+        ("GET", "/nothing", None, 404, None, "False"),
     ]
     for method, path, body, status, expected, failed in table:
         answer = worker.ask(body, method, path)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import traceback
 from urllib.parse import unquote
 
+from mlops_scoring.azureml_settings import Settings
 from mlops_scoring.wire.messages import Headers, Request
 from mlops_scoring.wire.server import ServerConnection
+from mlops_scoring.worker.cross_origin import CrossOrigin
 from mlops_scoring.worker.exchange import Desk, ScoringExchange
 from mlops_scoring.worker.request_ids import identify
 from mlops_scoring.worker.responses import respond
 from mlops_scoring.worker.routes import Routes
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, ScoringRequest, Unfit, error_answer
 
-_NOT_FOUND = "The requested URL was not found on the server."
+_NOT_FOUND = (
+    "The requested URL was not found on the server. "
+    "If you entered the URL manually please check your spelling and try again."
+)
 _NOT_ALLOWED = "The method is not allowed for the requested URL."
 
 
@@ -23,12 +28,15 @@ class Application:
     Args:
         routes: What it answers.
         desk: Where requests that the model answers go.
+        settings: What Azure ML's environment variables say.
     """
 
-    def __init__(self, routes: Routes, desk: Desk) -> None:
+    def __init__(self, routes: Routes, desk: Desk, settings: Settings) -> None:
         """Know the routes."""
         self._routes = routes
         self._desk = desk
+        self._server_version = settings.server_version
+        self._cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
 
     def handle(self, request: Request, client: ServerConnection) -> None:
         """Answer one request."""
@@ -46,7 +54,9 @@ class Application:
             refused.headers.append(("allow", ", ".join(route.methods)))
             respond(client, refused, [])
             return
-        added, refusal = identify(request)
+        added, refusal = identify(request, server_version=self._server_version)
+        if self._cross_origin is not None:
+            added += self._cross_origin.headers(request)
         if refusal is not None:
             respond(client, refusal, added)
             return

@@ -16,10 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import parse_qsl
 
 from mlops_scoring.worker import shims
-from mlops_scoring.worker.raw_http import AMLRequest, AMLResponse, RawHttp, title
+from mlops_scoring.worker.flask_requests import with_flask
+from mlops_scoring.worker.multi_values import joined
+from mlops_scoring.worker.queries import query_pairs
+from mlops_scoring.worker.raw_http import AMLRequest, RawHttp
+from mlops_scoring.worker.raw_response import AMLResponse
 from mlops_scoring.worker.scoring import (
     ANY_SCHEMA,
     INTERNAL_ERROR,
@@ -45,6 +48,7 @@ class ScriptScorer:
         run: The script's function.
         parse: Makes its arguments from a request.
         wants_headers: Whether it takes `request_headers`.
+        raw: Whether `@rawhttp` marks it: then it answers every method.
         decorated: Whether inference-schema decorates it.
     """
 
@@ -52,18 +56,17 @@ class ScriptScorer:
     parse: Parse
     wants_headers: bool
     decorated: bool
+    raw: bool = False
 
     def score(self, request: ScoringRequest) -> Answer:
         """Call `run()` and make its result a response."""
         arguments = self.parse(request)
         if self.wants_headers:
-            arguments["request_headers"] = {
-                title(name.decode("latin-1")): value.decode("latin-1") for name, value in request.headers
-            }
+            arguments["request_headers"] = dict(joined(request.headers))
         started = time.perf_counter()
         try:
             output = self.run(**arguments)
-        except (Exception, SystemExit):  # noqa: BLE001 - whatever a script raises is a failed request
+        except BaseException:  # noqa: BLE001 - whatever a script raises is a failed request
             traceback.print_exc()
             return error_answer(500, SCRIPT_FAILED, failed=True)
         milliseconds = (time.perf_counter() - started) * 1000
@@ -128,37 +131,22 @@ def _examine(run: Callable[..., object], script: str) -> ScriptScorer:
         raise StartFailed(f"run() of {script} cannot be decorated with both @rawhttp and @input_schema")
     first = inputs[0].name
     parse: Parse
-    if raw:
-        parse = _raw_parser(first)
+    if raw and shims.real_raw_http_requested():
+        parse = lambda request: {first: request}  # noqa: E731 - Flask's request is made by `with_flask`
+        run = with_flask(run, first)
+    elif raw:
+        parse = lambda request: {first: AMLRequest(request)}  # noqa: E731 - as short as it is
     elif decorated:
         parse = _object_parser(inputs)
     else:
         parse = _text_parser(first)
-    return ScriptScorer(run, parse, wants_headers, decorated)
+    return ScriptScorer(run, parse, wants_headers, decorated, raw)
 
 
 def _is_decorated(run: Callable[..., object]) -> bool:
     # Only a script that imported inference_schema can have used it.
     tool = sys.modules.get("inference_schema.schema_util")
     return tool is not None and bool(tool.is_schema_decorated(run))
-
-
-def _raw_parser(name: str) -> Parse:
-    if shims.real_raw_http_requested():
-        return lambda request: {name: _flask_request(request)}
-    return lambda request: {name: AMLRequest(request)}
-
-
-def _flask_request(request: ScoringRequest) -> object:
-    flask = importlib.import_module("flask")
-    builder = importlib.import_module("werkzeug.test").EnvironBuilder(
-        method=request.method,
-        path=request.path,
-        query_string=request.query.decode("latin-1"),
-        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers],
-        data=request.body,
-    )
-    return flask.Request(builder.get_environ())
 
 
 def _text_parser(name: str) -> Parse:
@@ -195,7 +183,7 @@ def _from_query(request: ScoringRequest) -> bool:
 
 def _query_values(query: bytes) -> dict[str, object]:
     found: dict[str, list[object]] = {}
-    for name, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+    for name, text in query_pairs(query):
         try:
             value = json.loads(text)
         except ValueError:
@@ -226,12 +214,15 @@ def _json_object(request: ScoringRequest) -> Mapping[str, object]:
 
 def _answer(output: object, milliseconds: float) -> Answer:
     foreign = sys.modules.get("werkzeug.wrappers")
-    if isinstance(output, AMLResponse) or (foreign is not None and isinstance(output, foreign.Response)):
-        status, body = output.status_code, output.get_data()
+    if isinstance(output, AMLResponse):
+        headers = output.header_list()
+    elif foreign is not None and isinstance(output, foreign.Response):
         headers = [(str(name), str(value)) for name, value in output.headers.items()]
-        failed = None
-        if status >= 500:
-            headers = [pair for pair in headers if pair[0].lower() != "x-ms-run-function-failed"]
-            failed = True
-        return Answer(status, body if isinstance(body, bytes) else body.encode(), headers, failed, milliseconds)
-    return json_answer(200, {} if output is None else output, milliseconds=milliseconds)
+    else:
+        return json_answer(200, {} if output is None else output, milliseconds=milliseconds)
+    status, body = output.status_code, output.get_data()
+    failed = None
+    if status >= 500:
+        headers = [pair for pair in headers if pair[0].lower() != "x-ms-run-function-failed"]
+        failed = True
+    return Answer(status, body if isinstance(body, bytes) else body.encode(), headers, failed, milliseconds)

@@ -30,24 +30,28 @@ class Desk:
 
     Attributes:
         limits: Bounds on waiting and working; None where a gateway in front keeps them.
+        scoring_timeout_ms: Milliseconds in `run()` after which the client gets 500, as SCORING_TIMEOUT_MS has it.
     """
 
     loop: asyncio.AbstractEventLoop
     threads: RunThreads
     observers: Sequence[Observer]
     limits: RequestSettings | None
+    scoring_timeout_ms: int | None = None
 
 
 class ScoringExchange:
     """Carries one request through the queue and `run()` and back to its client."""
 
     __slots__ = (
+        "_alarm",
         "_arrived",
         "_began",
         "_client",
         "_desk",
         "_done",
         "_headers",
+        "_held",
         "_pieces",
         "_request",
         "_route",
@@ -71,7 +75,9 @@ class ScoringExchange:
         self._done = False  # answered, or nobody waits any more; what run() still gives is dropped
         self._streaming = False
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._pieces: Semaphore | None = None
+        self._held = 0
 
     def begin(self) -> None:
         """Take a place in the queue."""
@@ -84,6 +90,8 @@ class ScoringExchange:
                 return
             milliseconds = limits.max_queue_wait_ms if crowded else limits.request_timeout_ms
             self._timer = self._desk.loop.call_later(milliseconds / 1000, self._check_time)
+        if self._desk.scoring_timeout_ms is not None:
+            self._watch(self._desk.scoring_timeout_ms)
         self._desk.threads.submit(self._run)
 
     # In a thread
@@ -128,8 +136,7 @@ class ScoringExchange:
 
     def _start(self, answer: Answer) -> None:
         self._streaming = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._silence()
         if not self._done:
             status, headers, _ = response_head(answer, self._headers)
             self._client.start(status, headers, None)
@@ -138,12 +145,13 @@ class ScoringExchange:
         if not self._done:
             self._client.write(piece)
             if not self._client.writable:
-                return  # the place is given back when the client has caught up
-        self._let_on()
+                self._held += 1  # given back when the client has caught up
+                return
+        self._let_on(1)
 
-    def _let_on(self) -> None:
-        if self._pieces is not None:
-            self._pieces.release()
+    def _let_on(self, places: int) -> None:
+        if self._pieces is not None and places:
+            self._pieces.release(places)
 
     def _end_stream(self, answer: Answer, whole: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
         self._desk.threads.done()
@@ -157,14 +165,11 @@ class ScoringExchange:
 
     def _finish(self, answer: Answer) -> None:
         self._desk.threads.done()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._silence()
         if not self._done:
             self._done = True
             respond(self._client, answer, self._headers)
             self._tell(answer)
-        elif not self._began:
-            return
 
     def _tell(self, answer: Answer) -> None:
         if not self._desk.observers:
@@ -188,9 +193,26 @@ class ScoringExchange:
         else:
             self._refuse(504, f"Scoring timeout after {limits.request_timeout_ms} ms")
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _watch(self, milliseconds: int) -> None:
+        """Look again when the time of `run()` may be over; it has not begun to count while the request waits."""
+        if self._done:
+            return
+        now = time.perf_counter()
+        left = (self._began or now) + milliseconds / 1000 - now
+        if left > 0:
+            self._alarm = self._desk.loop.call_later(left, self._watch, milliseconds)
+        else:
+            self._refuse(500, f"Scoring timeout after {milliseconds} ms", failed=True)
+
+    def _silence(self) -> None:
+        for timer in (self._timer, self._alarm):
+            if timer is not None:
+                timer.cancel()
+
+    def _refuse(self, status: int, text: str, *, failed: bool = False) -> None:
         self._done = True
-        answer = error_answer(status, text)
+        self._silence()
+        answer = error_answer(status, text, failed=failed)
         if status == 429:
             answer.headers.append(RETRY_AFTER)
         respond(self._client, answer, self._headers)
@@ -200,11 +222,10 @@ class ScoringExchange:
 
     def client_lost(self) -> None:
         """Nobody waits: a request in the queue is dropped, and `run()` goes on, for it cannot be stopped."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._silence()
         if not self._done:
             self._done = True
-            self._let_on()
+            self._let_on(self._held + 1)
             if not self._streaming:
                 self._tell(Answer(_CLIENT_GONE, b""))
 
@@ -213,5 +234,5 @@ class ScoringExchange:
 
     def client_resumed(self) -> None:
         """The stream goes on."""
-        if self._streaming:
-            self._let_on()
+        held, self._held = self._held, 0
+        self._let_on(held)

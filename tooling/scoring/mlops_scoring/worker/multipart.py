@@ -14,13 +14,13 @@ from pathlib import Path
 class FileStorage:
     """One uploaded file, with the attributes of Werkzeug's class of this name that scripts use."""
 
-    def __init__(self, content: bytes, filename: str, name: str, content_type: str) -> None:
+    def __init__(self, content: bytes, filename: str, name: str, content_type: str | None) -> None:
         """Hold the content in memory."""
         self.stream = io.BytesIO(content)
         self.filename = filename
         self.name = name
         self.content_type = content_type
-        self.mimetype = content_type.partition(";")[0].strip().lower()
+        self.mimetype = (content_type or "").partition(";")[0].strip().lower()
 
     def read(self, size: int = -1) -> bytes:
         """Bytes of the content."""
@@ -66,6 +66,7 @@ def parse_multipart(body: bytes, boundary: str) -> tuple[list[tuple[str, str]], 
         if filename is None:
             fields.append((str(name), content.decode("utf-8", "replace")))
         else:
-            content_type = headers.get("content-type", "application/octet-stream")
-            files.append((str(name), FileStorage(content, filename, str(name), str(content_type))))
+            given = headers.get("content-type")
+            content_type = None if given is None else str(given)
+            files.append((str(name), FileStorage(content, filename, str(name), content_type)))
     return fields, files

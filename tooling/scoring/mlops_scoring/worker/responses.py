@@ -6,6 +6,7 @@ import json
 
 from mlops_scoring.wire.messages import Headers, bodiless
 from mlops_scoring.wire.server import ServerConnection
+from mlops_scoring.worker.request_ids import ID_NAMES
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, Answer
 
 RETRY_AFTER = ("retry-after", "1")
@@ -31,6 +32,9 @@ def response_head(answer: Answer, added: Headers) -> tuple[int, Headers, bytes]:
         # A script that reflects its input must not be able to end our headers.
         status, body, headers = 500, json.dumps({"message": INTERNAL_ERROR}).encode(), []
     headers = [pair for pair in headers if pair[0] not in _OURS]
+    if added:
+        ours = ID_NAMES.intersection(name for name, _ in added)
+        headers = [pair for pair in headers if pair[0] not in ours]
     if answer.run_function_failed is not None:
         headers.append((b"x-ms-run-function-failed", b"True" if answer.run_function_failed else b"False"))
     if answer.milliseconds is not None:

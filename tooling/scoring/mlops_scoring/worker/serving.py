@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlops_scoring.azureml_settings import Settings
 from mlops_scoring.configuration import RequestSettings
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
@@ -30,9 +31,11 @@ _BEHIND_GATEWAY = Limits(
     head_bytes=64 * 1024,
     headers=200,
     target_bytes=16 * 1024,
+    body_bytes=4 * 1024**3,  # the gateway bounds bodies
     buffered_bytes=4 * 1024**3,
     head_seconds=60,
-    body_seconds=600,
+    body_seconds=7 * 24 * 3600,  # so it does their time: a body may come as slowly as the client sends it,
+    slowest_rate=0,  # and an answer be read as slowly
     idle_seconds=7 * 24 * 3600,  # idle connections are the gateway's to close, so that none closes under a request
 )
 
@@ -42,11 +45,13 @@ class Service:
     """What a worker serves, and where.
 
     Attributes:
+        settings: What Azure ML's environment variables say.
         limits: Bounds that the worker keeps itself; None behind a gateway, which keeps them.
         drain_delay: Seconds between saying that it is not ready and taking no more connections.
     """
 
     routes: Routes
+    settings: Settings
     threads: RunThreads
     observers: tuple[Observer, ...]
     metrics: Callable[[], bytes] | None
@@ -72,7 +77,9 @@ async def _serve(service: Service, announcer: Announcer) -> None:
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's to handle
-    application = Application(service.routes, Desk(loop, service.threads, service.observers, service.limits))
+    timeout = service.settings.scoring_timeout_ms
+    desk = Desk(loop, service.threads, service.observers, service.limits, timeout)
+    application = Application(service.routes, desk, service.settings)
     clients = Listener(application.handle, _BEHIND_GATEWAY if service.limits is None else Limits())
     server = await _listen(clients, service.listener)
     admin_side = AdminSide(service.metrics)

@@ -10,7 +10,8 @@ import importlib.util
 import sys
 from types import ModuleType
 
-from mlops_scoring.worker.raw_http import AMLRequest, AMLResponse, rawhttp
+from mlops_scoring.worker.raw_http import AMLRequest, rawhttp
+from mlops_scoring.worker.raw_response import AMLResponse
 
 _PROVIDED: dict[str, dict[str, object]] = {
     "azureml_inference_server_http.api.aml_request": {"AMLRequest": AMLRequest, "rawhttp": rawhttp},

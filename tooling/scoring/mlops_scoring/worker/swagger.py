@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlops_scoring.azureml_settings import Settings
 from mlops_scoring.worker.scoring import Schema
 
 _ALIASES = {"2": ("2", "2.0"), "3": ("3", "3.0"), "3.1": ("3.1",)}
@@ -25,16 +25,17 @@ class Swagger:
     Args:
         schema: What the model takes and gives.
         code_directory: Where the user's own documents may lie; they win over ours.
+        settings: Name and version of the service, and the prefix of its paths.
     """
 
-    def __init__(self, schema: Schema, code_directory: str | None) -> None:
+    def __init__(self, schema: Schema, code_directory: str | None, settings: Settings) -> None:
         """Write the documents once; they do not change."""
         self._documents: dict[str, Mapping[str, object]] = {}
         self._valid = {alias for aliases in _ALIASES.values() for alias in aliases}
         for version, aliases in _ALIASES.items():
             document = _users_own(version, code_directory)
             if document is None and schema.versions & set(aliases):
-                document = _swagger_2(schema) if version == "2" else _openapi_3(schema, version)
+                document = _swagger_2(schema, settings) if version == "2" else _openapi_3(schema, settings, version)
             if document is not None:
                 self._documents |= dict.fromkeys(aliases, document)
 
@@ -67,30 +68,25 @@ def _users_own(version: str, code_directory: str | None) -> Mapping[str, object]
     return None
 
 
-def _info() -> dict[str, str]:
-    name = os.environ.get("SERVICE_NAME", "ML service")
+def _info(settings: Settings) -> dict[str, str]:
     return {
-        "title": name,
-        "description": f"API specification for the service {name}",
-        "version": os.environ.get("SERVICE_VERSION", "1.0"),
+        "title": settings.service_name,
+        "description": f"API specification for the service {settings.service_name}",
+        "version": settings.service_version,
     }
 
 
-def _prefix() -> str:
-    prefix = os.environ.get("SERVICE_PATH_PREFIX", "").strip("/")
-    return f"/{prefix}" if prefix else ""
-
-
-def _swagger_2(schema: Schema) -> dict[str, object]:
+def _swagger_2(schema: Schema, settings: Settings) -> dict[str, object]:
     failed = {"description": "The service failed.", "schema": {"$ref": "#/definitions/ErrorResponse"}}
-    prefix = _prefix()
+    prefix = settings.path_prefix
 
     def responses(description: str, good: Mapping[str, object]) -> dict[str, object]:
         return {"200": {"description": description, "schema": good}, "default": failed}
 
     version = {"name": "version", "in": "query", "required": False, "type": "integer", "enum": [2, 3]}
     payload = {"name": "serviceInputPayload", "in": "body", "schema": {"$ref": "#/definitions/ServiceInput"}}
-    health = {"operationId": "ServiceHealthCheck", "responses": responses("'Healthy'", {"type": "string"})}
+    healthy = {"description": "'Healthy'", "schema": {"type": "string"}, "examples": {"application/json": "Healthy"}}
+    health = {"operationId": "ServiceHealthCheck", "responses": {"200": healthy, "default": failed}}
     output = {"$ref": "#/definitions/ServiceOutput"}
     score = {
         "operationId": "RunMLService",
@@ -105,18 +101,22 @@ def _swagger_2(schema: Schema) -> dict[str, object]:
     }
     return {
         "swagger": "2.0",
-        "info": _info(),
+        "info": _info(settings),
         "schemes": ["https"],
         "consumes": ["application/json"],
         "produces": ["application/json"],
         "securityDefinitions": _SECURITY,
-        "paths": {f"{prefix}/": {"get": health}, f"{prefix}/score": {"post": score}, "/swagger.json": {"get": swagger}},
+        "paths": {
+            f"{prefix}/": {"get": health},
+            f"{prefix}/score": {"post": score},
+            f"{prefix}/swagger.json": {"get": swagger},
+        },
         "definitions": {"ServiceInput": schema.input, "ServiceOutput": schema.output, "ErrorResponse": _ERROR},
     }
 
 
-def _openapi_3(schema: Schema, version: str) -> dict[str, object]:
-    prefix = _prefix()
+def _openapi_3(schema: Schema, settings: Settings, version: str) -> dict[str, object]:
+    prefix = settings.path_prefix
 
     def content(kind: str, described: Mapping[str, object]) -> dict[str, object]:
         return {"content": {kind: {"schema": described}}}
@@ -145,8 +145,12 @@ def _openapi_3(schema: Schema, version: str) -> dict[str, object]:
     schemas = {"ServiceInput": schema.input, "ServiceOutput": schema.output, "ErrorResponse": _ERROR}
     return {
         "openapi": "3.1.0" if version == "3.1" else "3.0.3",
-        "info": _info(),
+        "info": _info(settings),
         "security": [{"Bearer": []}],
-        "paths": {f"{prefix}/": {"get": health}, f"{prefix}/score": {"post": score}, "/swagger.json": {"get": swagger}},
+        "paths": {
+            f"{prefix}/": {"get": health},
+            f"{prefix}/score": {"post": score},
+            f"{prefix}/swagger.json": {"get": swagger},
+        },
         "components": {"schemas": schemas, "securitySchemes": _SECURITY},
     }
