@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
 from mlops_scoring.documents import InvalidDocument
@@ -29,6 +29,10 @@ from mlops_scoring.worker.runtimes import load
 from mlops_scoring.worker.scoring import Scorer, StartFailed
 from mlops_scoring.worker.serving import BACKLOG, Service, serve
 from mlops_scoring.worker.swagger import Swagger
+
+if TYPE_CHECKING:
+    from mlops_scoring.telemetry.worker_metrics import Extra
+    from mlops_scoring.worker.collecting.collecting import Collecting
 
 START_FAILED = 3
 """Exit code of a worker whose model could not be started; Azure ML's server has the same."""
@@ -46,14 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         configuration = parse_worker_configuration(Path(options.configuration).read_bytes())
         deployment = configuration.deployment
         threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
+        collecting = begin_collecting(configuration)
         # In one of the threads, because what init() makes may belong to the thread that run() is called in.
         began = time.perf_counter()
         scorer = threads.call(lambda: start(deployment))
-        telemetry = WorkerTelemetry(configuration, threads, time.perf_counter() - began)
+        telemetry = WorkerTelemetry(configuration, threads, time.perf_counter() - began, figures(collecting))
         service = Service(
             routes=telemetry.routes(azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory))),
             threads=threads,
-            observers=(*observers(configuration), telemetry),
+            observers=(*observers(collecting, scorer), telemetry),
             metrics=telemetry.exposition,
             listener=listener,
             admin=admin,
@@ -79,10 +84,30 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def observers(configuration: WorkerConfiguration) -> tuple[Observer, ...]:
-    """What hears of the requests of this deployment."""
-    del configuration
-    return ()
+def begin_collecting(configuration: WorkerConfiguration) -> Collecting | None:
+    """Begin to keep what is declared; before the model is loaded, because its script may collect too.
+
+    Raises:
+        OSError: There is no port for the script's collectors.
+    """
+    if configuration.deployment.data_collector is None:
+        return None
+    from mlops_scoring.worker.collecting.collecting import begin  # noqa: PLC0415 - paid for only where it is wanted
+
+    return begin(configuration)
+
+
+def figures(collecting: Collecting | None) -> tuple[Extra, ...]:
+    """What there is to show of it."""
+    return () if collecting is None else (collecting.families,)
+
+
+def observers(collecting: Collecting | None, scorer: Scorer) -> tuple[Observer, ...]:
+    """What hears of the requests of this deployment, beside telemetry."""
+    if collecting is None:
+        return ()
+    collecting.loaded(scorer)
+    return (collecting,)
 
 
 def start(deployment: Deployment) -> Scorer:

@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mlops_scoring import __version__
 from mlops_scoring.collection.closed import repair
@@ -19,8 +19,10 @@ from mlops_scoring.collection.settings import OUTPUTS, RESPONSE
 from mlops_scoring.collection.store import Store
 from mlops_scoring.collection.writer import Writer
 from mlops_scoring.configuration import WorkerConfiguration
+from mlops_scoring.telemetry.families import Family
 from mlops_scoring.worker.collecting import monitoring
 from mlops_scoring.worker.collecting.entries import Captured, Posted, Press
+from mlops_scoring.worker.collecting.families import families
 from mlops_scoring.worker.collecting.plan import AUTOMATIC, Kept, Plan, StoreKey, make_plan
 from mlops_scoring.worker.collecting.rows import model_columns
 from mlops_scoring.worker.collecting.sink import Sink
@@ -67,6 +69,10 @@ class Collecting:
         monitoring.adopt_request_ids()
         self._plan = self._plan.with_columns(model_columns(scorer.schema()))
         self._press = Press(self._plan, self._press.envelope, self._press.key)
+
+    def families(self) -> Iterable[Family]:
+        """The figures as metrics."""
+        return families(self.figures.snapshot())
 
     def scored(self, scored: Scored) -> None:
         """Queue what is to be kept of one request."""
@@ -132,7 +138,7 @@ class Collecting:
         return found
 
 
-def begin_collecting(configuration: WorkerConfiguration) -> Collecting | None:
+def begin(configuration: WorkerConfiguration) -> Collecting | None:
     """Begin, before the model is loaded; None where nothing is to be kept.
 
     Raises:
