@@ -27,6 +27,7 @@ from mlops_scoring.supervisor.directory import AlreadyRunning, Directory, read_c
 from mlops_scoring.supervisor.endpoint import Endpoint
 from mlops_scoring.supervisor.front import Front, PortTaken
 from mlops_scoring.supervisor.logs import LogFiles, LogRecords
+from mlops_scoring.supervisor.monitoring import Monitoring
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
 
@@ -124,7 +125,8 @@ class Supervisor:
         self._gateway = Gateway()
         self._endpoint = Endpoint(self._gateway, self._directory, self._logs)
         self._front = Front(self._gateway, self._open_credentials(), configuration)
-        interface = AdminInterface(self._endpoint, self._front, self._gateway, self.stop)
+        self._monitoring = Monitoring(self._gateway, self._front, self._endpoint)
+        interface = AdminInterface(self._endpoint, self._front, self._gateway, self._monitoring, self.stop)
         toolkit = Listener(interface.handle, Limits())
         try:
             await self._front.listen()
@@ -133,6 +135,7 @@ class Supervisor:
         admin_server = await self._listen_admin(toolkit)
         self._endpoint.write(configuration)
         self._endpoint.apply(configuration)
+        self._monitoring.apply(configuration)
         self._directory.write_supervisor(self._admin)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -168,6 +171,7 @@ class Supervisor:
     def _close_observers(self) -> None:
         for observer in self._gateway.observers:
             observer.close()
+        self._monitoring.close()
 
     def _begin_stop(self) -> None:
         asyncio.ensure_future(self.stop())  # noqa: RUF006 - kept in self._stopping

@@ -17,10 +17,13 @@ from mlops_scoring.gateway.gateway import Gateway
 from mlops_scoring.supervisor import access
 from mlops_scoring.supervisor.endpoint import Endpoint
 from mlops_scoring.supervisor.front import Front
+from mlops_scoring.supervisor.monitoring import Monitoring
+from mlops_scoring.telemetry.exposition import CONTENT_TYPE
 from mlops_scoring.wire.messages import Request
 from mlops_scoring.wire.server import ServerConnection
 
 _JSON = (b"content-type", b"application/json")
+_METRICS = (b"content-type", CONTENT_TYPE.encode())
 _PASSED_ON = ((b"POST", b"/score/", b"/score"), (b"GET", b"/openapi/", b"/swagger.json"))
 """Calls whose paths end with a live name: method, beginning of the path, what the deployment is asked."""
 
@@ -40,16 +43,23 @@ class AdminInterface:
         endpoint: What is configured and asked about.
         front: What clients meet.
         gateway: Where sample requests go.
+        monitoring: What was counted.
         shut_down: Drains and stops everything; the process ends after the answer.
     """
 
     def __init__(
-        self, endpoint: Endpoint, front: Front, gateway: Gateway, shut_down: Callable[[], Awaitable[None]]
+        self,
+        endpoint: Endpoint,
+        front: Front,
+        gateway: Gateway,
+        monitoring: Monitoring,
+        shut_down: Callable[[], Awaitable[None]],
     ) -> None:
         """Know the parts that it speaks for."""
         self._endpoint = endpoint
         self._front = front
         self._gateway = gateway
+        self._monitoring = monitoring
         self._shut_down = shut_down
         self._started = time.time()
         self._writing = asyncio.Lock()
@@ -60,6 +70,8 @@ class AdminInterface:
         match request.method, request.path:
             case b"GET", b"/status":
                 self._send(client, 200, self._status())
+            case b"GET", b"/metrics":
+                self._start(self._measure(client))
             case b"PUT", b"/configuration":
                 self._start(self._configure(bytes(request.body), client))
             case b"POST", b"/shutdown":
@@ -89,6 +101,9 @@ class AdminInterface:
     async def _answer(self, work: Awaitable[access.Reply], client: ServerConnection) -> None:
         self._send(client, *await work)
 
+    async def _measure(self, client: ServerConnection) -> None:
+        client.send(200, [_METRICS], await self._monitoring.exposition())
+
     def _status(self) -> dict[str, object]:
         return {
             "format": FORMAT,
@@ -107,6 +122,7 @@ class AdminInterface:
                 await asyncio.to_thread(self._endpoint.write, configuration)
                 self._front.apply(configuration)
                 self._endpoint.apply(configuration)
+                self._monitoring.apply(configuration)
         except InvalidDocument as invalid:
             self._send(client, 400, {"message": str(invalid), "problems": list(invalid.problems)})
         except OSError as error:

@@ -11,7 +11,9 @@ from pathlib import Path
 from mlops_scoring.configuration import Deployment
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.logs import LogFiles, Tail
+from mlops_scoring.supervisor.scraping import Target
 from mlops_scoring.supervisor.slot import FAILED_STARTS, TERMINATION_GRACE, WorkerSlot
+from mlops_scoring.telemetry.gateway_metrics import Fleet
 
 _UPLOAD_SECONDS = 120.0
 """How much longer a deployment that leaves waits while clients are sending it large bodies."""
@@ -155,6 +157,15 @@ class LiveDeployment:
         if self._failed_starts >= FAILED_STARTS:
             return State.FAILED
         return State.UNHEALTHY if self._reached else State.TRANSITIONING
+
+    def fleet(self) -> Fleet:
+        """Its workers, in numbers."""
+        return Fleet(self.ready, self.deployment.instance_count, self._restarts, str(self.state))
+
+    def targets(self) -> list[Target]:
+        """Where its workers answer scrapes."""
+        name = self.deployment.name
+        return [Target(name, number, slot.admin) for number, slot in enumerate(self._slots) if slot.admin is not None]
 
     def report(self) -> dict[str, object]:
         """What the status says of it."""

@@ -19,6 +19,8 @@ from mlops_scoring.gateway.gateway import Gateway
 from mlops_scoring.supervisor.deployment import LiveDeployment
 from mlops_scoring.supervisor.directory import Directory
 from mlops_scoring.supervisor.logs import LogFiles
+from mlops_scoring.supervisor.scraping import Target
+from mlops_scoring.telemetry.gateway_metrics import Fleet
 
 _log = logging.getLogger("mlops_scoring.supervisor")
 
@@ -133,6 +135,14 @@ class Endpoint:
         for name in list(self._live):
             self._retire(name)
         await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    def fleets(self) -> dict[str, Fleet]:
+        """Workers of each live name, in numbers."""
+        return {name: live.fleet() for name, live in self._live.items()}
+
+    def targets(self) -> list[Target]:
+        """Where all workers answer scrapes."""
+        return [target for live in self._live.values() for target in live.targets()]
 
     def report(self) -> dict[str, object]:
         """Deployments of the configuration, and what is still on its way."""

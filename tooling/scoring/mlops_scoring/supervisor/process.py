@@ -49,9 +49,15 @@ class Launch:
     descriptors: tuple[int, ...] = ()
 
 
+def admin_socket(socket: Path) -> Path:
+    """Where a worker answers scrapes, beside the socket that it answers clients on."""
+    return socket.with_suffix(".admin")
+
+
 def behind_gateway(deployment: Deployment, configuration: Path, socket: Path) -> Launch:
     """A worker that only the gateway reaches."""
-    arguments = ("--configuration", str(configuration), "--socket", str(socket))
+    admin = str(admin_socket(socket))
+    arguments = ("--configuration", str(configuration), "--socket", str(socket), "--admin", admin)
     return Launch(deployment.python, arguments, _environment(deployment))
 
 

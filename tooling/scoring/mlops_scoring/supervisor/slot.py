@@ -12,7 +12,7 @@ from typing import Protocol
 from mlops_scoring.configuration import Deployment
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.probe import verdicts
-from mlops_scoring.supervisor.process import Announcement, WorkerProcess, behind_gateway, describe_exit
+from mlops_scoring.supervisor.process import Announcement, WorkerProcess, admin_socket, behind_gateway, describe_exit
 from mlops_scoring.wire.pool import Upstream
 
 FIRST_DELAY = 0.1
@@ -60,6 +60,7 @@ class WorkerSlot:
 
     Attributes:
         ready: Whether the worker takes requests.
+        admin: Where the worker answers scrapes; None while it cannot.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class WorkerSlot:
     ) -> None:
         """Start the first worker."""
         self.ready = False
+        self.admin: Path | None = None
         self._owner = owner
         self._configuration = configuration
         self._sockets = sockets
@@ -123,8 +125,10 @@ class WorkerSlot:
             probing.cancel()
             self._withdraw()
             await process.stop(TERMINATION_GRACE)
-            with contextlib.suppress(OSError):
-                socket.unlink()
+            self.admin = None
+            for path in (socket, admin_socket(socket)):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     async def _note_failed_start(self, process: WorkerProcess, announced: Announcement | None) -> int:
         code = await asyncio.shield(process.exited)
@@ -138,6 +142,7 @@ class WorkerSlot:
     async def _serve(self, process: WorkerProcess, socket: str) -> None:
         name = f"{self._owner.deployment.name} (pid {process.pid})"
         self._upstream = self._owner.backend.open(name, socket)
+        self.admin = admin_socket(Path(socket))
         self.ready = True
         _log.info("%s is ready", name)
         self._owner.became_ready()

@@ -7,13 +7,13 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from mlops_scoring import __version__
 from mlops_scoring.configuration import WorkerConfiguration
 from mlops_scoring.telemetry.export_settings import ExportSettings, export_settings
 from mlops_scoring.telemetry.exporting import FLUSH_SECONDS, MetricClock, SpanQueue
 from mlops_scoring.telemetry.exposition import render
 from mlops_scoring.telemetry.families import Family, counter
-from mlops_scoring.telemetry.spans import Attributes, AttributeValue
+from mlops_scoring.telemetry.resources import merged_resource
+from mlops_scoring.telemetry.spans import Attributes
 from mlops_scoring.telemetry.worker_metrics import Extra, WorkerMetrics
 from mlops_scoring.telemetry.worker_tracing import WorkerTracer
 from mlops_scoring.worker.observing import Scored
@@ -110,16 +110,3 @@ def worker_resource(configuration: WorkerConfiguration, overrides: Mapping[str, 
         },
         overrides,
     )
-
-
-def merged_resource(own: Mapping[str, str], overrides: Mapping[str, str]) -> Attributes:
-    """Attributes of a sender; empty ones are left out."""
-    common: dict[str, AttributeValue] = {
-        "service.namespace": "mlops",
-        "process.pid": os.getpid(),
-        "telemetry.sdk.language": "python",
-        "telemetry.sdk.name": "mlops_scoring",
-        "telemetry.sdk.version": __version__,
-    }
-    values: dict[str, AttributeValue] = {**common, **own, **overrides}
-    return [(name, value) for name, value in values.items() if value != ""]

@@ -1,0 +1,133 @@
+"""The gateway's spans, one for each request that it passes on, and its access log."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlops_scoring.gateway.observing import Exchanged
+from mlops_scoring.telemetry.exporting import SpanQueue
+from mlops_scoring.telemetry.sampling import Sampler
+from mlops_scoring.telemetry.spans import AttributeValue, Span
+from mlops_scoring.telemetry.trace_context import TraceContext, read_trace_context
+from mlops_scoring.wire.messages import Request
+
+_ACCESS = logging.getLogger("mlops_scoring.access")
+_MAX_PATH = 200
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    context: TraceContext
+    parent_id: int
+
+
+class GatewayTracer:
+    """Begins spans, and ends them as an observer.
+
+    Args:
+        sampler: Decides which are recorded.
+        queues: Where ended spans go.
+        scheme: `https` where clients use TLS.
+    """
+
+    def __init__(self, sampler: Sampler, queues: Sequence[SpanQueue], scheme: str) -> None:
+        """Know where spans go."""
+        self._sampler = sampler
+        self._queues = queues
+        self._scheme = scheme
+
+    def begin(self, request: Request) -> object:
+        """Name the gateway's span as the parent of the worker's."""
+        parent = read_trace_context(request.headers)
+        context = self._sampler.child(parent)
+        dropped = (b"traceparent",) if parent is not None else (b"traceparent", b"tracestate")
+        request.headers = [pair for pair in request.headers if pair[0] not in dropped]
+        request.headers.append((b"traceparent", context.traceparent))
+        return _Begun(context, 0 if parent is None else parent.span_id)
+
+    def exchanged(self, exchanged: Exchanged) -> None:
+        """A request is over; a copy has no span here, but its worker's is a child of the original's."""
+        begun = exchanged.trace
+        if isinstance(begun, _Begun) and begun.context.sampled and not exchanged.mirrored:
+            span = self._span(exchanged, begun)
+            for queue in self._queues:
+                queue.record(span)
+
+    def close(self) -> None:
+        """The queues are closed by whoever made them."""
+
+    def _span(self, exchanged: Exchanged, begun: _Begun) -> Span:
+        request, status, context = exchanged.request, exchanged.status, begun.context
+        method = request.method.decode("ascii", "replace") if request.method in _METHODS else "_OTHER"
+        attributes: list[tuple[str, AttributeValue]] = [
+            ("http.request.method", method),
+            ("url.path", path_of(request)),
+            ("url.scheme", self._scheme),
+            ("http.response.status_code", status),
+            ("http.request.body.size", exchanged.received),
+            ("http.response.body.size", exchanged.sent),
+            ("mlops.deployment", exchanged.deployment),
+            ("mlops.queue.seconds", exchanged.waited),
+            ("mlops.request_id", exchanged.request_id),
+        ]
+        if status >= 500:
+            attributes.append(("error.type", str(status)))
+        start = int(exchanged.started * 1e9)
+        return Span(
+            name=method if method != "_OTHER" else "HTTP",
+            kind="server",
+            trace_id=context.trace_id,
+            span_id=context.span_id,
+            parent_id=begun.parent_id,
+            remote_parent=True,
+            start=start,
+            end=start + int(exchanged.seconds * 1e9),
+            state=context.state,
+            error="" if status >= 500 else None,
+            attributes=attributes,
+        )
+
+
+class AccessLog:
+    """Writes a line about a share of the requests; an observer.
+
+    Args:
+        share: From 0 to 1; server errors are written whatever the share is.
+    """
+
+    def __init__(self, share: float) -> None:
+        """Know the share."""
+        self._share = share
+
+    def exchanged(self, exchanged: Exchanged) -> None:
+        """Write, or do not."""
+        if exchanged.status < 500 and random.random() >= self._share:  # noqa: S311 - a sample
+            return
+        begun = exchanged.trace
+        fields = {
+            "method": exchanged.request.method.decode("latin-1"),
+            "path": path_of(exchanged.request),
+            "status": exchanged.status,
+            "milliseconds": round(exchanged.seconds * 1000, 3),
+            "waited_ms": round(exchanged.waited * 1000, 3),
+            "received": exchanged.received,
+            "sent": exchanged.sent,
+            "mirrored": exchanged.mirrored,
+            "deployment": exchanged.deployment,
+            "request_id": exchanged.request_id,
+            "trace_id": f"{begun.context.trace_id:032x}" if isinstance(begun, _Begun) else "",
+        }
+        line = "%(method)s %(path)s %(status)d %(milliseconds).1f ms"
+        _ACCESS.info(line, fields, extra={"mlops": fields})
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+def path_of(request: Request) -> str:
+    """The path without its query, which may hold credentials; cut, for a client chooses it."""
+    return request.path[:_MAX_PATH].decode("latin-1")
