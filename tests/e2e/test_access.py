@@ -1,0 +1,227 @@
+"""Endpoints that ask who calls: declared, applied, called, rotated, and drifted, with `mlops` as a user runs it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.e2e.certificates import Pair, make_pair
+from tests.e2e.laptop import Laptop
+
+from mlops.drivers.local import admin
+from mlops.drivers.local.folders import Folders
+from mlops.drivers.local.home import Home, read_home
+
+
+def ask(laptop: Laptop, secret: str | None = None, pair: Pair | None = None) -> int:
+    """The status that a client gets."""
+    connection: http.client.HTTPConnection
+    if pair is None:
+        connection = http.client.HTTPConnection("127.0.0.1", laptop.port(), timeout=60)
+    else:
+        context = ssl.create_default_context(cafile=str(pair.certificate))
+        connection = http.client.HTTPSConnection("127.0.0.1", laptop.port(), timeout=60, context=context)
+    try:
+        headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
+        connection.request("POST", "/score", b'{"who": "Ada"}', {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+def secrets(laptop: Laptop, *arguments: str) -> dict[str, Any]:
+    done = laptop.run("credentials", "hello", *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def home(laptop: Laptop) -> Home:
+    found = read_home(Folders(laptop.root, "here"), "hello")
+    assert found is not None
+    return found
+
+
+def test_a_key_opens_an_endpoint_and_is_made_anew_while_the_other_opens(laptop: Laptop) -> None:
+    laptop.declare(auth_mode="key")
+    laptop.converge()  # which scores the sample request, and needs no key for that
+    assert laptop.expect(0, "score", "hello") == '{"well": true}\n'
+    found = secrets(laptop)
+    assert found["auth_mode"] == "key"
+    assert [ask(laptop, key) for key in (None, "guess", found["primary_key"], found["secondary_key"])] == [
+        *(401, 401),
+        *(200, 200),
+    ]
+    primary = laptop.run("credentials", "endpoint/hello@here", "--key", "primary").stdout
+    assert primary == found["primary_key"] + "\n"
+    done = laptop.run("credentials", "hello", "--regenerate", "primary")
+    after = secrets(laptop)
+    assert done.stdout == f"primary    {after['primary_key']}\nsecondary  {after['secondary_key']}\n"
+    assert done.stderr == "The primary key of endpoint/hello@here is a new one.\n"
+    assert after["secondary_key"] == found["secondary_key"]
+    assert [ask(laptop, key) for key in (found["primary_key"], after["primary_key"], after["secondary_key"])] == [
+        *(401, 200, 200),
+    ]
+    laptop.expect(0, "plan", "--detailed-exitcode")
+
+
+def test_a_token_opens_an_endpoint_and_lives_on_while_its_key_is_made_anew(laptop: Laptop) -> None:
+    laptop.declare(auth_mode="aml_token")
+    laptop.apply()
+    found = secrets(laptop)
+    assert found.keys() == {"format", "kind", "address", "auth_mode", "token", "expires_at", "refresh_after"}
+    assert found["refresh_after"] < found["expires_at"]
+    token = laptop.run("credentials", "hello", "--token").stdout.strip()
+    assert [ask(laptop, secret) for secret in (None, token + "x", token)] == [401, 401, 200]
+    renewed = secrets(laptop, "--regenerate", "signing")["token"]
+    assert [ask(laptop, secret) for secret in (token, renewed)] == [200, 200]
+    again = laptop.run("credentials", "hello", "--regenerate", "signing")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "Not yet" in again.stderr
+    last = secrets(laptop, "--regenerate", "signing", "--revoke")["token"]
+    assert [ask(laptop, secret) for secret in (token, renewed, last)] == [401, 401, 200]
+
+
+def test_no_secret_is_anywhere_but_where_it_is_kept(laptop: Laptop) -> None:
+    laptop.declare(auth_mode="key")
+    laptop.apply()
+    before = secrets(laptop)
+    after = secrets(laptop, "--regenerate", "primary")
+    ask(laptop, before["primary_key"])
+    ask(laptop, after["primary_key"])
+    said = laptop.expect(0, "plan", "--format", "json") + laptop.expect(0, "history", "--format", "json")
+    said += laptop.expect(0, "status") + laptop.expect(0, "logs", "hello") + laptop.expect(0, "snapshot")
+    objects = laptop.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").splitlines()
+    said += "".join(laptop.git("cat-file", "-p", name) for name in objects)
+    keys = {found[name] for found in (before, after) for name in ("primary_key", "secondary_key")}
+    assert not [key for key in keys if key in said]
+    holding = {
+        path.relative_to(home(laptop).folder).name
+        for path in (laptop.root / ".mlops").rglob("*")
+        if path.is_file() and any(key.encode() in path.read_bytes() for key in keys)
+    }
+    assert holding == {"credentials.json"}
+    assert (home(laptop).folder / "credentials.json").stat().st_mode & 0o777 == 0o600
+
+
+_REFUSALS = {
+    "none": [([], "auth_mode: key"), (["--regenerate", "primary"], "auth_mode: key")],
+    "key": [
+        (["--token"], "--key primary"),
+        (["--regenerate", "signing"], "mlops credentials hello --regenerate primary"),
+    ],
+    "aml_token": [
+        (["--key", "secondary"], "--token"),
+        (["--regenerate", "primary"], "mlops credentials hello --regenerate signing"),
+    ],
+}
+
+
+@pytest.mark.parametrize("mode", _REFUSALS)
+def test_what_is_not_to_be_had_says_so(laptop: Laptop, mode: str) -> None:
+    laptop.declare(auth_mode=mode)
+    laptop.apply()
+    for arguments, words in _REFUSALS[mode]:
+        done = laptop.run("credentials", "hello", *arguments)
+        assert (done.returncode, done.stdout) == (5, "")
+        assert words in done.stderr
+
+
+def test_what_makes_no_sense_together_is_wrong_usage(laptop: Laptop) -> None:
+    for arguments in (["--key", "primary", "--token"], ["--regenerate", "primary", "--revoke"], ["--revoke"]):
+        done = laptop.run("credentials", "hello", *arguments)
+        assert (done.returncode, done.stdout) == (64, "")
+    assert "declared and not live" in laptop.run("credentials", "hello").stderr
+
+
+def test_programs_read_the_key_from_the_environment(laptop: Laptop, tmp_path: Path) -> None:
+    laptop.declare(auth_mode="key")
+    laptop.apply()
+    key = secrets(laptop)["primary_key"]
+    for language, command in (("curl", ["sh", "-eu"]), ("python", [sys.executable, "-I", "-W", "error"])):
+        program = tmp_path / language
+        shown = laptop.run("show", "hello", "--client", language).stdout
+        assert key not in shown
+        assert "mlops credentials hello --stage dev --key primary" in shown
+        program.write_text(shown)
+        bare = {name: value for name, value in os.environ.items() if name != "MLOPS_KEY"}
+        opened = subprocess.run([*command, program], env={**bare, "MLOPS_KEY": key}, capture_output=True, check=True)
+        assert json.loads(opened.stdout) == {"well": True}
+        for environment in (bare, {**bare, "MLOPS_KEY": "guess"}):
+            refused = subprocess.run([*command, program], env=environment, capture_output=True, check=False)
+            assert refused.returncode != 0
+    document = json.loads(laptop.run("show", "hello", "--openapi").stdout)
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["components"]["securitySchemes"] == {"Bearer": {"type": "http", "scheme": "bearer"}}
+    assert document["paths"]["/score"]["post"]["security"] == [{"Bearer": []}]
+    assert "security" not in document["paths"]["/"]["get"]
+
+
+def test_who_opened_the_gateway_by_hand_is_seen_and_undone(laptop: Laptop) -> None:
+    laptop.declare(auth_mode="key")
+    laptop.apply()
+    told = json.loads(home(laptop).configuration.read_bytes())
+    del told["auth"]
+    admin.put_configuration(home(laptop), told)
+    assert ask(laptop) == 200
+    assert 'auth_mode  "none" → "key"  (changed outside of Git' in laptop.expect(3, "drift")
+    laptop.converge()
+    assert ask(laptop) == 401
+
+
+def test_https_is_turned_on_renewed_and_off(laptop: Laptop, tmp_path: Path) -> None:
+    first = make_pair(tmp_path / "tls")
+    laptop.variables["CERTIFICATES"] = str(tmp_path / "tls")
+    tls = {"certificate": "${env:CERTIFICATES}/server.pem", "key": "${env:CERTIFICATES}/server.key"}
+    laptop.declare()
+    laptop.apply()
+    laptop.declare(auth_mode="key", tls=tls)
+    laptop.converge()
+    key = secrets(laptop)["primary_key"]
+    assert f"https://127.0.0.1:{laptop.port()}/score" in laptop.expect(0, "status")
+    assert ask(laptop, key, first) == 200
+    program = tmp_path / "call.py"
+    program.write_text(laptop.run("show", "hello", "--client", "python").stdout)
+    trusting = {**os.environ, "SSL_CERT_FILE": str(first.certificate), "MLOPS_KEY": key}
+    done = subprocess.run([sys.executable, program], env=trusting, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"well": True}
+    second = make_pair(tmp_path / "tls", "renewed")
+    laptop.declare(auth_mode="key", tls={"certificate": str(second.certificate), "key": str(second.key)})
+    (supervisor,) = laptop.supervisors()
+    laptop.converge()
+    assert laptop.supervisors() == [supervisor]
+    assert ask(laptop, key, second) == 200
+    with pytest.raises(ssl.SSLCertVerificationError):
+        ask(laptop, key, first)
+    laptop.declare(auth_mode="key")
+    laptop.converge()
+    assert ask(laptop, key) == 200
+
+
+def test_a_key_that_cannot_be_used_changes_nothing(laptop: Laptop, tmp_path: Path) -> None:
+    pair = make_pair(tmp_path / "tls")
+    make_pair(laptop.root / "certificates")
+    laptop.variables["LEADS_INSIDE"] = str(laptop.root / "certificates")
+    laptop.declare()
+    laptop.apply()
+    for key, summary in (
+        ("~/nowhere.key", "Cannot read the TLS file"),
+        ("${env:NO_SUCH_THING}/server.key", "Environment variable is not set"),
+        ("${env:LEADS_INSIDE}/server.key", "Private file in the repository"),
+    ):
+        laptop.declare(tls={"certificate": str(pair.certificate), "key": key})
+        assert summary in laptop.apply(code=1)
+        assert ask(laptop) == 200
+    laptop.declare()
+    laptop.converge()
