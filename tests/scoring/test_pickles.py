@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import json
-import lzma
 import os
 import pickle
 import pickletools
-import struct
 import subprocess
 import sys
-import zipfile
-import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -21,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.scoring.environments import run_in
+from tests.scoring.hostile.corpus import MALICIOUS, OLD, RUNS, SHELL, archive, call, npy, tape
 
 from mlops_scoring import pickles
 from mlops_scoring.configuration import PicklePolicy
@@ -38,87 +34,6 @@ GENEROUS = PicklePolicy(FORMATS, (LOGISTIC, *FOREST, "sklearn.linear_model._base
 """What a repository allows that serves ordinary models: the malicious files have to fail even so."""
 
 
-def call(module: str, name: str, *arguments: object) -> bytes:
-    """A pickle of protocol 4 that calls a function when it is loaded."""
-    text = pickle.SHORT_BINUNICODE
-    parts = [pickle.PROTO, b"\x04"]
-    for word in (module, name):
-        parts += [text, bytes([len(word.encode())]), word.encode()]
-    parts += [pickle.STACK_GLOBAL, pickle.MARK]
-    for argument in arguments:
-        parts.append(pickle.dumps(argument, 4)[2:-1].replace(b"\x94", b""))
-    return b"".join([*parts, pickle.TUPLE, pickle.REDUCE, pickle.STOP])
-
-
-def old_call(module: str, name: str, argument: str) -> bytes:
-    """The same in protocol 0, which begins with no mark."""
-    return f"c{module}\n{name}\n(V{argument}\ntR.".encode()
-
-
-def wrapper(hidden: bytes, shape: tuple[int, ...], code: str = "u1") -> bytes:
-    """A joblib array whose bytes are `hidden`; `pickle.load` would run them."""
-    array = [pickle.PROTO, b"\x04", b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n", pickle.EMPTY_TUPLE, pickle.NEWOBJ]
-    dtype = f"cnumpy\ndtype\n(V{code}\nI00\nI01\ntR".encode()
-    state = b"}(Vshape\n" + pickle.dumps(shape, 2)[2:-1] + b"Vdtype\n" + dtype + b"Vorder\nVC\nu"
-    return b"".join([*array, state, pickle.BUILD, hidden, pickle.STOP])
-
-
-SHELL = call("os", "system", "touch hacked")
-
-MALICIOUS: dict[str, bytes] = {
-    "os.system.pkl": SHELL,
-    "posix.system.pkl": call("posix", "system", "touch hacked"),
-    "os.system.joblib": SHELL,
-    "protocol-0.pkl": old_call("os", "system", "touch hacked"),
-    "protocol-0.joblib": old_call("os", "system", "touch hacked"),
-    "inst.pkl": b"(Vtouch hacked\nios\nsystem\n.",
-    "obj.pkl": b"(cos\nsystem\nVtouch hacked\no.",
-    "newobj.pkl": b"\x80\x02csubprocess\nPopen\n(Vtouch hacked\nt\x81.",
-    "numpy-builtins.pkl": call("numpy", "__builtins__", "touch hacked"),
-    "dotted.pkl": call("numpy", "core.os.system", "touch hacked"),
-    "spawnv.pkl": call("multiprocessing.util", "spawnv_passfds", b"/bin/sh", ["sh"], []),
-    "read_csv.pkl": call("pandas.io.parsers.readers", "read_csv", "http://127.0.0.1/secret"),
-    "import_module.pkl": call("importlib", "import_module", "antigravity"),
-    "getattr.pkl": call("builtins", "getattr", "a", "b"),
-    "eval.pkl": call("builtins", "eval", "1+1"),
-    "py2-eval.pkl": old_call("__builtin__", "eval", "1+1"),
-    "exec.pkl": call("builtins", "exec", "1"),
-    "runpy.pkl": call("runpy", "_run_code", "1", {}),
-    "cprofile.pkl": call("cProfile", "runctx", "1", {}, {}),
-    "pickle-loads.pkl": call("_pickle", "loads", SHELL),
-    "joblib-load.pkl": call("joblib.numpy_pickle", "load", "other.pkl"),
-    "torch-load.pkl": call("torch.serialization", "load", "other.pt"),
-    "cloudpickle.pkl": call("cloudpickle.cloudpickle", "_make_function"),
-    "methodcaller.pkl": call("operator", "methodcaller", "system"),
-    "extension.pkl": b"\x80\x02\x82\x01.",
-    "persistent.pkl": b"\x80\x02Vx\nQ.",
-    "truncated.pkl": SHELL[:-1],
-    "second.pkl": pickle.dumps([1]) + SHELL,
-    "trailing.pkl": pickle.dumps([1]) + b"more",
-    "empty.pkl": b"",
-    "text.pkl": b"no pickle at all",
-    "huge-bytearray.pkl": b"\x80\x05\x96" + struct.pack("<Q", 1 << 60) + b".",
-    "huge-bytes.pkl": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 60) + b".",
-    "huge-frame.pkl": b"\x80\x04\x95" + struct.pack("<Q", 1 << 60) + b"N.",
-    "zlib.joblib": zlib.compress(SHELL),
-    "gzip.joblib": gzip.compress(SHELL),
-    "bz2.joblib": bz2.compress(SHELL),
-    "xz.joblib": lzma.compress(SHELL),
-    "lzma.joblib": lzma.compress(SHELL, lzma.FORMAT_ALONE),
-    "zlib-truncated.joblib": zlib.compress(SHELL)[:-5],
-    "zlib-bomb.joblib": zlib.compress(bytes(50_000_000)),
-    "lz4.joblib": b"\x04\x22\x4d\x18" + SHELL,
-    "old.joblib": b"ZF0x20" + zlib.compress(SHELL),
-    "hidden-in-array.joblib": wrapper(SHELL[2:-1] + b"0", (len(SHELL) - 2,)),
-    "hidden-in-array.pkl": wrapper(SHELL[2:-1] + b"0", (len(SHELL) - 2,)),
-    "hidden-in-objects.joblib": wrapper(SHELL, (1,), "O8"),
-    "array-without-end.joblib": wrapper(b"", (1 << 50,)),
-    "array-of-negative-size.joblib": wrapper(SHELL, (-1,)),
-    "array-of-unknown-type.joblib": wrapper(SHELL, (1,), "Z9"),
-    "array-of-records.joblib": wrapper(SHELL, (1,), "V8,O"),
-}
-
-
 @pytest.mark.parametrize("name", MALICIOUS)
 def test_a_malicious_or_damaged_file_is_refused_and_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -134,47 +49,26 @@ def test_a_malicious_or_damaged_file_is_refused_and_not_run(
 
 
 def test_the_malicious_files_are_malicious(tmp_path: Path) -> None:
-    """Loaded carelessly they do run code; otherwise the table above would prove nothing."""
-    for name in ("os.system.pkl", "protocol-0.pkl", "inst.pkl", "obj.pkl", "second.pkl", "hidden-in-objects.joblib"):
+    """Loaded carelessly they do run code; otherwise the table would prove nothing."""
+    for name in RUNS:
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "f").write_bytes(MALICIOUS[name] if name != "hidden-in-objects.joblib" else SHELL)
+        (folder / "f").write_bytes(MALICIOUS[name])
         program = "import pickle, sys\nwith open('f', 'rb') as f:\n    pickle.load(f); pickle.load(f)"
         subprocess.run([sys.executable, "-c", program], cwd=folder, check=False, capture_output=True)
         assert (folder / "hacked").exists(), name
 
 
-def archive(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as made:
-        for name, content in members.items():
-            made.writestr(name, content)
-    return path
-
-
-def test_archives_are_looked_into(tmp_path: Path) -> None:
-    """PyTorch's files, NumPy's and skops' are archives; a pickle in one is a pickle."""
-    header = (
-        b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(117) + b"\n"
-    )
-    records = header.replace(b"'|O'", b"[('O', '<f8'), ('x', '|O')]")[:128]
-    bad = {
-        "torch.pt": {"archive/data.pkl": SHELL, "archive/data/0": b"\0" * 8},
-        "array.npz": {"a.npy": header + SHELL},
-        "records.npz": {"a.npy": records + SHELL},
-        "model.skops": {"schema.json": json.dumps({"__class__": "system", "__module__": "os"}).encode()},
-        "function.skops": {"schema.json": b'{"content": {"module_path": "os", "function": "system"}}'},
-        "dotted.skops": {"schema.json": b'{"__class__": "a.b", "__module__": "sklearn"}'},
-        "odd.skops": {"schema.json": b'{"__class__": 1, "__module__": "sklearn"}'},
-        "broken.skops": {"schema.json": b"{"},
-        "bomb.skops": {"schema.json": b"[" * 1_000_000},
+def test_archives_without_pickles_pass(tmp_path: Path) -> None:
+    fine = {
+        "a.npz": archive({"a.npy": npy("'<f8'", bytes(8)), "b.npy": npy("[('x', '<f4'), ('y', '|S3')]", bytes(7))}),
+        "words.zip": archive({"words.txt": b"cat\ndog\n", "weights/0": b"\x80\x03" + bytes(64)}),
+        "a.npy": npy("'<M8[ns]'", bytes(8)),
+        "words.tar": tape({"words.txt": b"cat\ndog\n"}),
     }
-    for name, members in bad.items():
-        path = archive(tmp_path / name, members)
-        assert pickles.may_hold_pickle(path), name
-        assert pickles.scan(path, GENEROUS) != [], name
-    assert pickles.scan(archive(tmp_path / "fine.npz", {"a.npy": header.replace(b"|O", b"<f8")[:128]}), NOTHING) == []
-    (tmp_path / "objects.npy").write_bytes(header + SHELL)
-    assert pickles.scan(tmp_path / "objects.npy", GENEROUS) != []
+    for name, content in fine.items():
+        (tmp_path / name).write_bytes(content)
+        assert pickles.scan(tmp_path / name, NOTHING) == [], name
 
 
 @pytest.mark.parametrize(
@@ -184,6 +78,9 @@ def test_archives_are_looked_into(tmp_path: Path) -> None:
         ("model.safetensors", b"\x10\0\0\0\0\0\0\0{}", True),
         ("config.json", b"{}", True),
         ("words.txt", b"cat\n", True),
+        ("words.txt", b"cat\ndog\n", True),
+        ("labels.txt", b"class_a\nclass_b\nclass_c\n.", True),
+        ("model.safetensors", b"\x95\0\0\0\0\0\0\0{}" + bytes(200), True),
         ("model.onnx", SHELL, False),
         ("weights.dat", b"\x00\x01", False),
         ("model", b"", False),
@@ -232,7 +129,7 @@ PIECES = [
     b"Vos\n",
     b"Vsystem\n",
 ]
-WHOLE = [SHELL[:-1], pickle.dumps({"a": {1}, "b": OrderedDict(c=2.5)})[:-1], old_call("os", "system", "x").rstrip(b".")]
+WHOLE = [SHELL[:-1], pickle.dumps({"a": {1}, "b": OrderedDict(c=2.5)})[:-1], OLD.rstrip(b".")]
 
 
 @given(st.lists(st.sampled_from(PIECES + WHOLE) | st.binary(max_size=3), max_size=12))
