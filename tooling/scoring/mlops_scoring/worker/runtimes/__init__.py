@@ -10,6 +10,7 @@ from typing import assert_never
 
 from mlops_scoring import pickles
 from mlops_scoring.configuration import Deployment
+from mlops_scoring.worker.runtimes.scorer import ModelScorer
 from mlops_scoring.worker.scoring import Scorer, StartFailed
 
 
@@ -30,15 +31,17 @@ def load(deployment: Deployment) -> Scorer:
         case "onnx":
             from mlops_scoring.worker.runtimes.onnx import load_onnx  # noqa: PLC0415 - as above
 
-            return load_onnx(directory, deployment.request_settings.max_concurrent_requests_per_instance)
+            onnx = load_onnx(directory, deployment)
+            return ModelScorer(onnx, onnx.takes_rows)
         case "sklearn":
             from mlops_scoring.worker.runtimes.sklearn import load_sklearn  # noqa: PLC0415 - as above
 
-            return load_sklearn(directory, deployment.pickle_policy)
+            return ModelScorer(load_sklearn(directory, deployment), takes_rows=True)
         case "mlflow":
             from mlops_scoring.worker.runtimes.mlflow import load_mlflow  # noqa: PLC0415 - as above
 
-            return load_mlflow(directory)
+            mlflow = load_mlflow(directory, deployment)
+            return ModelScorer(mlflow, not mlflow.tensors_wanted)
         case _:
             assert_never(deployment.runtime)
 

@@ -8,144 +8,182 @@ from __future__ import annotations
 
 import importlib
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_scoring.configuration import Deployment
+from mlops_scoring.server.cpu_limit import cpu_limit
+from mlops_scoring.worker.prediction import Array, Feed, Signature, Table, TensorSpec
+from mlops_scoring.worker.runtimes import tables
+from mlops_scoring.worker.runtimes.arrays import check_axes, check_shape
+from mlops_scoring.worker.runtimes.batching import Run, batched
 from mlops_scoring.worker.runtimes.finding import find_model
-from mlops_scoring.worker.runtimes.tabular import Table, parse_table, predictions_answer, table_schema
-from mlops_scoring.worker.scoring import Answer, Schema, ScoringRequest, StartFailed, Unfit
+from mlops_scoring.worker.runtimes.named import match_tensors, named_values
+from mlops_scoring.worker.runtimes.schemas import tensors_schema
+from mlops_scoring.worker.runtimes.tabular import table_schema
+from mlops_scoring.worker.scoring import Schema, StartFailed, Unfit
 
 _TYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(float16)": "float16",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(int16)": "int16",
-    "tensor(int8)": "int8",
-    "tensor(uint8)": "uint8",
-    "tensor(bool)": "bool",
-    "tensor(string)": "object",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(float16)": "FP16",
+    "tensor(int64)": "INT64",
+    "tensor(int32)": "INT32",
+    "tensor(int16)": "INT16",
+    "tensor(int8)": "INT8",
+    "tensor(uint64)": "UINT64",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint8)": "UINT8",
+    "tensor(bool)": "BOOL",
+    "tensor(string)": "BYTES",
+    "seq(map(int64,tensor(float)))": "FP32",  # ZipMap; given as a matrix
+    "seq(map(string,tensor(float)))": "FP32",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """One input of the model: its name, NumPy type, and width where the model fixes it."""
+class OnnxPredictor:
+    """A loaded session.
 
-    name: str
-    dtype: str
-    width: int | None
+    Attributes:
+        run: Calls the session.
+        columnar: Whether each input is a column, so that rows can be divided among them.
+    """
+
+    run: Run
+    numpy: Any
+    signature: Signature
+    columnar: bool
 
     @property
-    def numeric(self) -> bool:
-        """Whether its values are numbers."""
-        return self.dtype != "object"
+    def takes_rows(self) -> bool:
+        """Whether its inputs are rows, or columns of them."""
+        return self.columnar or (len(self.signature.inputs) == 1 and len(self.signature.inputs[0].shape) == 2)
 
+    def feed_table(self, table: Table) -> Feed:
+        """Rows for the only input, or divided among the inputs."""
+        inputs = self.signature.inputs
+        if len(inputs) == 1 and len(inputs[0].shape) == 2:
+            return {inputs[0].name: tables.matrix(self.numpy, table, inputs[0])}
+        if self.columnar:
+            return tables.columns(self.numpy, table, inputs)
+        if len(inputs) == 1:
+            return self.feed_values(table.rows, table.where)
+        raise Unfit(f"{table.where}: the model has inputs that are not columns; give each by its name.")
 
-@dataclass(frozen=True, slots=True)
-class OnnxScorer:
-    """A loaded session."""
+    def feed_values(self, values: object, where: str) -> Feed:
+        """Nested lists, for the only input or by name."""
+        tensors, paths = named_values(self.numpy, values, self.signature.inputs, where)
+        return self.feed_tensors(tensors, paths)
 
-    session: Any
-    numpy: Any
-    inputs: tuple[Input, ...]
-    outputs: tuple[str, ...]
+    def feed_tensors(self, tensors: Mapping[str, Array], paths: Mapping[str, str]) -> Feed:
+        """Arrays, compared with the model's inputs."""
+        specs = self.signature.inputs
+        feed = match_tensors(tensors, specs, paths)
+        for spec in specs:
+            check_shape(feed[spec.name].shape, spec, paths[spec.name])
+        if len(specs) > 1:
+            check_axes(feed, specs, paths)
+        return feed
 
-    def score(self, request: ScoringRequest) -> Answer:
-        """Run the session on the rows of a request."""
-        table = parse_table(request)
-        feeds = self._feeds(table)
-        place = 0 if table.method == "predict" else 1
-        if place >= len(self.outputs):
+    def output_of(self, method: str) -> str:
+        """The first output, or the second for probabilities."""
+        place = 0 if method == "predict" else 1
+        if place >= len(self.signature.outputs):
             raise Unfit("method: this model has one output, and no probabilities.")
-        started = time.perf_counter()
-        (output,) = self.session.run([self.outputs[place]], feeds)
-        milliseconds = (time.perf_counter() - started) * 1000
-        return predictions_answer(_plain(output), milliseconds)
+        return self.signature.outputs[place].name
 
-    def _feeds(self, table: Table) -> Mapping[str, object]:
-        if len(self.inputs) == 1:
-            return {self.inputs[0].name: self._matrix(table, self.inputs[0])}
-        names = [found.name for found in self.inputs]
-        rows = table.reordered(names)
-        table.check_width(len(names))
-        feeds = {}
-        for place, found in enumerate(self.inputs):
-            column = Table([[row[place]] for row in rows], (found.name,), table.where, table.method)
-            feeds[found.name] = self._matrix(column, found)
-        return feeds
+    def predict(self, feed: Feed, outputs: Sequence[str]) -> list[Any]:
+        """Run the session."""
+        return self.run(feed, outputs)
 
-    def _matrix(self, table: Table, found: Input) -> object:
-        if found.width is not None:
-            table.check_width(found.width)
-        if not table.rows:
-            return self.numpy.empty((0, found.width or 1), dtype=found.dtype)
-        if not found.numeric:
-            if not all(isinstance(value, str) for row in table.rows for value in row):
-                raise table.blame(numeric=False, fallback="must be strings.")
-            return self.numpy.array(table.rows, dtype=found.dtype)
-        try:
-            values = self.numpy.array(table.rows)
-            # Conversion alone would take "5" for a number and cut 1.5 to 1.
-            kinds = "biuf" if found.dtype.startswith("float") else "biu"
-            if values.ndim == 2 and values.dtype.kind in kinds:
-                return values.astype(found.dtype, copy=False)
-            if kinds == "biuf" and table.has_gaps:
-                return self.numpy.array(table.rows, dtype=found.dtype)
-        except (ValueError, TypeError, OverflowError):
-            pass
-        raise table.blame(numeric=True, fallback=f"must be of type {found.dtype}.")
+    def plain(self, output: Any) -> object:  # noqa: ANN401 - an array, or what a ZipMap gives
+        """Lists; a regressor's column is one number for each row, as clients want it."""
+        if isinstance(output, Sequence):
+            return [list(row.values()) if isinstance(row, Mapping) else row for row in output]
+        if output.ndim == 2 and output.shape[1] == 1:
+            output = output[:, 0]
+        return output.tolist()
+
+    def tensors(self, feed: Feed, outputs: Sequence[str]) -> Mapping[str, Array]:
+        """Arrays of what the session gives."""
+        return dict(zip(outputs, map(self._array, self.run(feed, outputs)), strict=True))
+
+    def _array(self, output: Any) -> Array:  # noqa: ANN401 - as in plain
+        return self.numpy.array(self.plain(output)) if isinstance(output, Sequence) else output
 
     def schema(self) -> Schema:
-        """Width and names, as the model declares them."""
-        if len(self.inputs) == 1:
-            return table_schema(self.inputs[0].width, None, numeric=self.inputs[0].numeric)
-        numeric = all(found.numeric for found in self.inputs)
-        return table_schema(len(self.inputs), [found.name for found in self.inputs], numeric=numeric)
+        """Shapes and names, as the model declares them."""
+        inputs = self.signature.inputs
+        if not self.takes_rows:
+            return tensors_schema(inputs)
+        if len(inputs) == 1:
+            width = inputs[0].shape[1]
+            return table_schema(None if width == -1 else width, None, numeric=inputs[0].datatype != "BYTES")
+        numeric = all(found.datatype != "BYTES" for found in inputs)
+        return table_schema(len(inputs), [found.name for found in inputs], numeric=numeric)
 
 
-def load_onnx(directory: Path, concurrency: int) -> OnnxScorer:
-    """Load the model; threads within one run are the processors divided by the runs at once.
+def load_onnx(directory: Path, deployment: Deployment) -> OnnxPredictor:
+    """Load the model.
 
     Raises:
-        StartFailed: No such model, or one with inputs that are not rows; or the environment lacks onnxruntime.
+        StartFailed: No such model, or one with inputs that are not tensors; or the environment lacks onnxruntime.
     """
     path = find_model(directory, (".onnx",))
     try:
         runtime = importlib.import_module("onnxruntime")
         numpy = importlib.import_module("numpy")
+        state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     except ImportError as error:
         raise StartFailed(f"the environment lacks {error.name}; add it to the pip requirements") from None
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = max(1, len(os.sched_getaffinity(0)) // concurrency)
+    options.intra_op_num_threads = threads_of_a_run(deployment)
     options.inter_op_num_threads = 1
     # Threads that spin between requests would take the processors of other workers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    inputs = tuple(_input(found) for found in session.get_inputs())
-    if len(inputs) > 1 and any(found.width not in {None, 1} for found in inputs):
-        raise StartFailed("the model has several inputs that are matrices; it needs an entry script")
-    outputs = tuple(found.name for found in session.get_outputs())
-    return OnnxScorer(session, numpy, inputs, outputs)
+    inputs = tuple(_spec(found) for found in session.get_inputs())
+    outputs = tuple(_spec(found) for found in session.get_outputs())
+    names = tuple(found.name for found in outputs)
+    refused = (state.InvalidArgument,)
+
+    def run(feed: Feed, wanted: Sequence[str]) -> list[Any]:
+        try:
+            found: list[Any] = session.run(list(wanted), feed)
+        except refused as error:
+            raise Unfit(f"inputs: the model refuses them: {str(error).partition(' : ')[2] or error}") from None
+        return found
+
+    many = all(spec.shape and spec.shape[0] == -1 for spec in (*inputs, *outputs))
+    columnar = len(inputs) > 1 and all(_is_column(spec) for spec in inputs)
+    signature = Signature("onnxruntime_onnx", inputs, outputs, names)
+    return OnnxPredictor(batched(run, deployment.batching, many), numpy, signature, columnar)
 
 
-def _input(found: Any) -> Input:  # noqa: ANN401 - onnxruntime's NodeArg, which is not installed where types are checked
-    dtype = _TYPES.get(found.type)
-    if dtype is None or len(found.shape) != 2:
-        raise StartFailed(f"the input {found.name} ({found.type}, {found.shape}) is not rows; it needs an entry script")
-    width = found.shape[1]
-    return Input(found.name, dtype, width if isinstance(width, int) else None)
+def threads_of_a_run(deployment: Deployment) -> int:
+    """Threads within one call of the model: `OMP_NUM_THREADS`, or the CPUs divided by the calls at once."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    batching = deployment.batching.max_batch_size > 1
+    at_once = 1 if batching else deployment.request_settings.max_concurrent_requests_per_instance
+    return max(1, cpu_limit() // at_once)
 
 
-def _plain(output: Any) -> object:  # noqa: ANN401 - an array, or what a ZipMap gives
-    if isinstance(output, Sequence):
-        return [list(row.values()) if isinstance(row, Mapping) else row for row in output]
-    values = output.tolist()
-    # A regressor's output is a column: one prediction for each row is what clients want.
-    if output.ndim == 2 and output.shape[1] == 1:
-        return [row[0] for row in values]
-    return values
+def _is_column(spec: TensorSpec) -> bool:
+    return spec.shape in {(-1,), (-1, 1), (-1, -1), (1, 1)}
+
+
+def _spec(found: Any) -> TensorSpec:  # noqa: ANN401 - onnxruntime's NodeArg, which is not installed where types are checked
+    datatype = _TYPES.get(found.type)
+    if datatype is None:
+        raise StartFailed(f"the model's {found.name} is a {found.type}, which is not served; it needs an entry script")
+    if found.type.startswith("seq"):
+        return TensorSpec(found.name, datatype, (-1, -1))
+    shape = tuple(length if isinstance(length, int) and length >= 0 else -1 for length in found.shape)
+    axes = tuple(length if isinstance(length, str) else "" for length in found.shape)
+    return TensorSpec(found.name, datatype, shape, axes)
