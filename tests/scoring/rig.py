@@ -106,12 +106,12 @@ def free_port() -> int:
         return port
 
 
-def await_truth(claim: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def await_truth(claim: Callable[[], object], what: str, seconds: float = PATIENCE, every: float = 0.01) -> None:
     """Wait until something holds that announces itself to nobody."""
     deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 def is_running(pid: int) -> bool:

@@ -220,9 +220,12 @@ def _answer(output: object, milliseconds: float) -> Answer:
         headers = [(str(name), str(value)) for name, value in output.headers.items()]
     else:
         return json_answer(200, {} if output is None else output, milliseconds=milliseconds)
-    status, body = output.status_code, output.get_data()
+    status = output.status_code
     failed = None
     if status >= 500:
         headers = [pair for pair in headers if pair[0].lower() != "x-ms-run-function-failed"]
         failed = True
+    if output.is_streamed:
+        return Answer(status, b"", headers, failed, milliseconds, stream=output.iter_encoded())
+    body = output.get_data()
     return Answer(status, body if isinstance(body, bytes) else body.encode(), headers, failed, milliseconds)

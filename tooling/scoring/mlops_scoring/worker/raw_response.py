@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 
@@ -16,7 +16,8 @@ class AMLResponse:
     """A response that a script makes itself; signature and meaning of Azure ML's.
 
     Args:
-        message: The body; None is an empty JSON object.
+        message: The body; None is an empty JSON object; an iterator, such as a generator of text or bytes, is sent
+            piece by piece as it is made.
         status_code: The status, as a number or as `418 I am a teapot`.
         response_headers: Headers; a value with commas becomes several headers.
         json_str: Write `message` as JSON.
@@ -34,11 +35,12 @@ class AMLResponse:
         """Make a response."""
         self.status_code = _code(status_code)
         self.headers = Headers()
+        self._pieces: Iterator[object] | None = None
         if message is None or json_str:
             self._data = json.dumps({} if message is None else message).encode()
             self.headers.add("Content-Type", "application/json")
         else:
-            self._data = _bytes(message)
+            self._take(message)
             self.headers.add("Content-Type", "text/html; charset=utf-8")
         self.headers.add("x-ms-run-function-failed", run_function_failed)
         for name, value in (response_headers or {}).items():
@@ -78,24 +80,39 @@ class AMLResponse:
     @property
     def json(self) -> object:
         """The body as JSON."""
-        return json.loads(self._data)
+        return json.loads(self.data)
 
     @property
     def data(self) -> bytes:
-        """The body."""
+        """The body; one that is sent in pieces is made whole by this."""
+        if self._pieces is not None:
+            self._data, self._pieces = _bytes(self._pieces), None
         return self._data
 
     @data.setter
     def data(self, value: object) -> None:
-        self._data = _bytes(value)
+        self._take(value)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the body is sent in pieces."""
+        return self._pieces is not None
+
+    def iter_encoded(self) -> Iterator[bytes]:
+        """The body's pieces as bytes."""
+        return (_bytes(piece) for piece in self._pieces or (self._data,))
+
+    def _take(self, value: object) -> None:
+        self._pieces = value if isinstance(value, Iterator) else None
+        self._data = b"" if self._pieces is not None else _bytes(value)
 
     def get_data(self, as_text: bool = False) -> bytes | str:  # noqa: FBT001, FBT002 - Flask's own signature
         """The body."""
-        return self._data.decode() if as_text else self._data
+        return self.data.decode() if as_text else self.data
 
     def set_data(self, value: object) -> None:
         """Replace the body."""
-        self._data = _bytes(value)
+        self._take(value)
 
     def set_cookie(self, key: str, value: str = "", **attributes: object) -> None:
         """Add a `Set-Cookie` header.
