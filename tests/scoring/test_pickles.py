@@ -215,3 +215,11 @@ def test_scanning_imports_nothing_heavy(models: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_estimator_of_scikit_learn_is_refused_once_its_names_are_listed(models_python: Path, tmp_path: Path) -> None:
+    """All that can be fitted to a table, saved three ways: a policy that people switch off protects nobody."""
+    program = Path(__file__).with_name("hostile") / "estimators.py"
+    problems, fine = run_in(models_python, program.read_text(encoding="utf-8"), str(tmp_path))
+    assert problems == []
+    assert fine > 300

@@ -11,11 +11,16 @@ from typing import Any
 from mlops_scoring.pickles.expanding import compressed, expanded, head_of
 from mlops_scoring.pickles.formats import Format, detect
 from mlops_scoring.pickles.machine import Bounded, InlineArray, Machine, read_padding
-from mlops_scoring.pickles.policy import CONTAINERS, Policy, problem_with, resolvable
+from mlops_scoring.pickles.policy import CONTAINERS, FUNCTIONS, Policy, problem_with, resolvable
 from mlops_scoring.pickles.scanning import scan
 
 _CYTHON = "__pyx_unpickle_"
 """Names of the functions by which Cython's classes are made again; they make that one class and nothing else."""
+
+
+def _computes(name: str, found: object) -> bool:
+    """Whether it is Cython's way to make its own class, or one of NumPy's element-wise functions."""
+    return name.startswith(_CYTHON) or f"{type(found).__module__}.{type(found).__name__}" == "numpy.ufunc"
 
 
 class PickleRefused(Exception):
@@ -81,7 +86,7 @@ class _Loader(Machine):
         if full == "joblib.numpy_pickle.NumpyArrayWrapper":
             return _Wrapper
         found = super().find_class(module, name)
-        if full not in CONTAINERS and not isinstance(found, type) and not name.startswith(_CYTHON):
+        if not isinstance(found, type) and full not in CONTAINERS | FUNCTIONS and not _computes(name, found):
             raise PickleRefused(f"it calls {full}, which is a function: only classes can be allowed")
         return found
 

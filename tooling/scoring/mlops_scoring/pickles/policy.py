@@ -58,6 +58,28 @@ CONTAINERS = frozenset(
 """Names that hold data and run nothing, allowed without being listed."""
 
 
+FUNCTIONS = frozenset(
+    {
+        # They make one object of a class that the file names too; RandomState and Generator are in most ensembles.
+        *(f"numpy.random._pickle.__{kind}_ctor" for kind in ("randomstate", "generator", "bit_generator")),
+        *(
+            f"sklearn.{module}.newObj"
+            for module in ("neighbors._kd_tree", "neighbors._ball_tree", "metrics._dist_metrics")
+        ),
+        # They compute; estimators keep them as what to score features with, or to pool them.
+        *(
+            f"sklearn.feature_selection._univariate_selection.{name}"
+            for name in ("chi2", "f_classif", "f_regression", "r_regression")
+        ),
+        *(f"sklearn.feature_selection._mutual_info.mutual_info_{kind}" for kind in ("classif", "regression")),
+        *(f"sklearn.cluster._kmeans._kmeans_single_{name}" for name in ("elkan", "lloyd")),
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        *(f"numpy.{name}" for name in ("max", "mean", "median", "min", "sum")),
+    }
+)
+"""Functions that may be listed beside classes; all others stay refused, because a pickle calls what it names."""
+
+
 def problem_with(name: str, policy: Policy) -> str | None:
     """Why a name may not be imported; None when it may."""
     if name in CONTAINERS or name in policy.classes:
