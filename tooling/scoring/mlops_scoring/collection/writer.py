@@ -21,7 +21,10 @@ FLUSH_SECONDS = 0.25
 """How long an event waits at most for others to be written with it."""
 
 _TURN = 64
-_PAUSE = 0.00005
+_SLICE = 0.0005  # seconds of work, after which the other threads have theirs
+_PAUSE = 0.002
+_SHORT_PAUSE = 0.0001  # where more than this waits
+_CROWD = 2000
 _log = logging.getLogger("mlops_scoring.collection")
 
 
@@ -35,7 +38,7 @@ class Bounds:
     """
 
     events: int = 20_000
-    size: int = 32 * 1024 * 1024
+    size: int = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class Writer:
 
     def _turn(self) -> None:
         lines: dict[str, list[bytes]] = {}
+        began = time.perf_counter()
         for _ in range(min(_TURN, len(self._waiting))):
             entry = self._waiting.popleft()
             self._make(entry, lines)
@@ -145,8 +149,9 @@ class Writer:
                 self._events -= entry.events
                 self._size -= entry.size
             self._figures.queued(-entry.events, -entry.size)
-            if not self._ending.is_set():
-                time.sleep(_PAUSE)
+            if time.perf_counter() - began > _SLICE and not self._ending.is_set():
+                time.sleep(_PAUSE if len(self._waiting) < _CROWD else _SHORT_PAUSE)
+                began = time.perf_counter()
         for designation, texts in lines.items():
             self._store.append(designation, texts)
         if self._store.refusal is not None:

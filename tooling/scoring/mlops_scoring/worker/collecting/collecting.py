@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 
-from mlops_scoring import __version__
 from mlops_scoring.collection.closed import repair
 from mlops_scoring.collection.events import TYPE_PREFIX, Envelope
 from mlops_scoring.collection.figures import Figures
@@ -48,11 +47,7 @@ class Collecting:
     def __init__(self, plan: Plan, source: tuple[str, str]) -> None:
         """Begin to write, and to listen for the script's collectors."""
         self.figures = Figures()
-        attributes = {
-            "modelname": plan.place.model,
-            "modelversion": plan.place.version,
-            "agent": f"mlops-scoring/{__version__}",
-        }
+        attributes = {"modelname": plan.place.model, "modelversion": plan.place.version}
         self._plan = plan
         self._press = Press(plan, Envelope(source, attributes), StoreKey(plan.directory))
         self._samples = any(kept.rate < 1 for kept in (*plan.captured, *plan.sent.values()))

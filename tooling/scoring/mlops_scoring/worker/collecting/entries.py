@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mlops_scoring.collection.events import RECORDS, Envelope, Event, Unreadable, to_json
+from mlops_scoring import __version__
+from mlops_scoring.collection.events import RECORDS, Envelope, Event, Unreadable, parse_payload, to_json
 from mlops_scoring.collection.privacy import Unfiltered
 from mlops_scoring.collection.settings import INPUTS, OUTPUTS, REQUEST, RESPONSE
 from mlops_scoring.collection.writer import Dropped, Line
@@ -15,6 +16,9 @@ from mlops_scoring.worker.collecting.plan import Kept, Plan, StoreKey
 from mlops_scoring.worker.collecting.rows import input_records, output_records
 from mlops_scoring.worker.entry_script import is_json
 from mlops_scoring.worker.observing import Scored
+
+AGENT = f"mlops-scoring/{__version__}"
+"""Attribute `agent` of what was captured without code."""
 
 _OVERHEAD = 1024
 
@@ -30,12 +34,10 @@ class Press:
     def line(self, kept: Kept, event: Event) -> Line | Dropped:
         """Filter an event's data and write it."""
         try:
-            data = event.data
             if kept.filter:
-                data = kept.filter.apply(data, self.key.get() if kept.filter.hash else b"")
-            text = self.envelope.line(
-                Event(event.collection, data, event.seconds, event.attributes, event.content_type, event.binary)
-            )
+                data = kept.filter.apply(event.data, self.key.get() if kept.filter.hash else b"")
+                event = replace(event, data=data)
+            text = self.envelope.line(event)
         except Unfiltered as error:
             return Dropped("unfiltered", str(error))
         return Line(kept.designation, text)
@@ -89,7 +91,8 @@ class Captured:
     def _event(self, kept: Kept) -> Event:
         scored = self.scored
         request, answer = scored.request, scored.answer
-        identity: dict[str, str | int] = {"correlationid": request.request_id, "xrequestid": request.request_id}
+        name = request.request_id
+        identity: dict[str, str | int] = {"correlationid": name, "xrequestid": name, "agent": AGENT}
         match kept.name.lower():
             case "model_inputs":
                 records = input_records(request, kept.filter.columns)
@@ -118,7 +121,9 @@ def _payload(
     if not body:
         return Event(name, None, seconds, attributes)
     try:
-        return Event(name, json.loads(body), seconds, attributes)
+        if kept.filter:
+            return Event(name, json.loads(body), seconds, attributes)
+        return Event(name, parse_payload(body.decode()), seconds, attributes)
     except (ValueError, RecursionError):
         if kept.filter:
             message = "a body that is not JSON"
