@@ -25,4 +25,4 @@ class Route:
 
 
 Routes = Mapping[str, Route]
-"""Routes by path."""
+"""Routes by path. `/first/*` answers paths that begin with `/first` and have no route of their own."""
