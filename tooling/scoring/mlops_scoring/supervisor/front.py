@@ -62,9 +62,13 @@ class Front:
         """
         loop = asyncio.get_running_loop()
         host, port = self._configuration.host, self._configuration.port
-        protocol = self._listener if self._tls is None else self._tls
         try:
-            self._server = await loop.create_server(protocol, host, port, backlog=_BACKLOG, reuse_address=True)
+            if self._tls is not None:
+                self._tls.listen(host, port, _BACKLOG)
+            else:
+                self._server = await loop.create_server(
+                    self._listener, host, port, backlog=_BACKLOG, reuse_address=True
+                )
         except OSError as error:
             text = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
             raise PortTaken(f"port {port} on {host} {text}") from None
@@ -129,6 +133,7 @@ class Front:
         if self._server is not None:
             self._server.close()
         if self._tls is not None:
+            self._tls.close()
             self._tls.abandon()
         await self._listener.drain(seconds)
         if self._watching is not None:

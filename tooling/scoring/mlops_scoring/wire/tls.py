@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import socket
 import ssl
 import time
 from pathlib import Path
-from typing import cast
 
 from mlops_scoring.wire.server import Listener
 
@@ -20,6 +20,12 @@ POLL_SECONDS = 1.0
 """How often the files are looked at; those of a Kubernetes secret change by the exchange of a symbolic link."""
 
 _SHUTDOWN_SECONDS = 5.0
+_AT_ONCE = 100
+"""Connections that are accepted before others are served again."""
+
+_PAUSE_SECONDS = 1.0
+"""Until connections are taken again after the system refused one, for example because files ran out."""
+
 _log = logging.getLogger("mlops_scoring.supervisor")
 
 
@@ -136,7 +142,10 @@ def _fingerprint(certificate: Path) -> str:
 
 
 class TlsListener:
-    """Makes the protocols of new connections to a listener; each begins with TLS.
+    """Takes connections and agrees with each on TLS before a listener hears of it.
+
+    Sockets are accepted here and not by the event loop: uvloop begins to read a connection that it accepted before
+    anybody can tell it what follows, and what it reads then is lost to the handshake.
 
     Args:
         listener: Gets the connections that have agreed on TLS.
@@ -152,43 +161,74 @@ class TlsListener:
         self._listener = listener
         self._certificate = certificate
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._socket: socket.socket | None = None
 
-    def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of a new connection."""
-        return _Opening(self)
+    def listen(self, host: str, port: int, backlog: int) -> None:
+        """Take connections.
 
-    def open(self, transport: asyncio.Transport) -> None:
+        Raises:
+            OSError: The address is not to be had.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=backlog)
+        self._socket.setblocking(False)
+        self._listener.loop.add_reader(self._socket, self._accept, self._socket)
+
+    def close(self) -> None:
+        """Take no more connections."""
+        if self._socket is not None:
+            self._listener.loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                _log.exception("no connection can be taken for a moment")
+                self._listener.loop.remove_reader(listening)
+                self._listener.loop.call_later(_PAUSE_SECONDS, self._resume, listening)
+                return
+            connection.setblocking(False)
+            self._open(connection)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if self._socket is listening:
+            self._listener.loop.add_reader(listening, self._accept, listening)
+
+    def _open(self, connection: socket.socket) -> None:
         """Agree on TLS with a new connection, unless there are too many."""
         if self._listener.crowded or self._listener.draining:
             self._listener.connections_refused += 1
-            transport.abort()
+            connection.close()
             return
         self._listener.handshaking += 1
-        task = self._listener.loop.create_task(self._shake_hands(transport))
+        task = self._listener.loop.create_task(self._shake_hands(connection))
         self._handshakes.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(self._handshakes.discard)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._handshakes.discard(task)
-
-    async def _shake_hands(self, transport: asyncio.Transport) -> None:
+    async def _shake_hands(self, accepted: socket.socket) -> None:
         early = _Early()
         try:
-            secured = await self._listener.loop.start_tls(
-                transport,
-                early,
-                self._certificate.context,
-                server_side=True,
+            secured, _ = await self._listener.loop.connect_accepted_socket(
+                lambda: early,
+                accepted,
+                ssl=self._certificate.context,
                 ssl_handshake_timeout=self._listener.limits.head_seconds,
                 ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
             )
         except (OSError, ValueError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are kinds of OSError
-            secured = None
+            self.failed += 1
+            accepted.close()
+            return
         finally:
             self._listener.handshaking -= 1
-        if secured is None or early.over:
+        if early.over:
             self.failed += 1
-            transport.abort()
+            secured.abort()
             return
         connection = self._listener()
         secured.set_protocol(connection)
@@ -200,18 +240,6 @@ class TlsListener:
         """End the connections that have not agreed on TLS yet."""
         for task in list(self._handshakes):
             task.cancel()
-
-
-class _Opening(asyncio.Protocol):
-    """A connection before TLS: nothing is read, so that not a byte of it is taken for anything else."""
-
-    def __init__(self, opener: TlsListener) -> None:
-        self._opener = opener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        opened = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        opened.pause_reading()
-        self._opener.open(opened)
 
 
 class _Early(asyncio.Protocol):
