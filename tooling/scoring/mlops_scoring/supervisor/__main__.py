@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlops_scoring.configuration import EndpointConfiguration, parse_configuration
+from mlops_scoring.confinement import CannotConfine, become, keep_private
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.gateway.gateway import Gateway
 from mlops_scoring.supervisor.admin import AdminInterface
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mlops_scoring.supervisor", description=__doc__)
     parser.add_argument("--directory", required=True, type=Path, help="folder with configuration.json")
     parser.add_argument("--admin", help="path of the admin socket; admin.sock in the folder unless given")
+    parser.add_argument("--user", help="NAME or UID[:GID] to run as, with no way back; whoever starts it unless given")
     options = parser.parse_args(arguments)
+    keep_private()
     directory = Directory(options.directory.absolute())
     admin = os.path.abspath(options.admin or directory.root / "admin.sock")  # noqa: PTH100 - links stay as given
     try:
@@ -120,7 +123,7 @@ class Supervisor:
             CannotServe: The port or the admin socket is not to be had, or the secrets cannot be kept.
             InvalidDocument: The certificate or the secrets cannot be used.
         """
-        logging.getLogger("mlops_scoring").addHandler(LogRecords(self._logs))
+        logging.getLogger("mlops_scoring").addHandler(LogRecords(self._logs, configuration.endpoint))
         logging.getLogger("mlops_scoring").setLevel(logging.INFO)
         self._gateway = Gateway()
         self._endpoint = Endpoint(self._gateway, self._directory, self._logs)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from pathlib import Path
 from typing import IO
+
+from mlops_scoring.telemetry.logs import formatter, visible
+from mlops_scoring.telemetry.reading import readable
 
 MAX_BYTES = 5 * 1024 * 1024
 """Size at which a log file is put aside."""
@@ -17,6 +21,7 @@ KEPT = 3
 
 _MAX_PENDING = 4096
 _MAX_NAMES = 40
+_MAX_OPEN = 64 * 1024
 
 
 class LogFiles:
@@ -108,11 +113,11 @@ class LogFiles:
 class LogRecords(logging.Handler):
     """Brings the supervisor's own log records into its log file."""
 
-    def __init__(self, files: LogFiles) -> None:
-        """Write to these files."""
+    def __init__(self, files: LogFiles, endpoint: str) -> None:
+        """Write to these files, in the form that the environment asks for."""
         super().__init__()
         self._files = files
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.setFormatter(formatter({"endpoint": endpoint}, os.environ))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -131,10 +136,11 @@ class Tail:
 
     def feed(self, data: bytes) -> None:
         """Take output in any pieces."""
-        whole, newline, rest = (self._open + data[-64 * 1024 :]).rpartition(b"\n")
-        self._open = rest[-self._width :]
+        whole, newline, rest = (self._open + data[-_MAX_OPEN:]).rpartition(b"\n")
+        self._open = rest[-_MAX_OPEN:]
         if newline:
-            lines = [line.decode(errors="replace")[: self._width] for line in whole.splitlines()[-self._lines :]]
+            written = [line.decode(errors="replace") for line in whole.splitlines()[-self._lines :]]
+            lines = [part[: self._width] for line in written for part in readable(line)]
             self._kept = (self._kept + lines)[-self._lines :]
 
     @property
@@ -142,4 +148,5 @@ class Tail:
         """The last lines, oldest first."""
         if not self._open:
             return list(self._kept)
-        return [*self._kept, self._open.decode(errors="replace")][-self._lines :]
+        open_line = self._open[-self._width :].decode(errors="replace")
+        return [*self._kept, visible(open_line)][-self._lines :]
