@@ -12,13 +12,13 @@ import os
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
 from mlops_scoring.documents import InvalidDocument
+from mlops_scoring.telemetry.worker_logs import configure_logs
 from mlops_scoring.telemetry.worker_telemetry import WorkerTelemetry
 from mlops_scoring.worker import integrity, shims
 from mlops_scoring.worker.dialects.azureml import azureml_routes
@@ -33,6 +33,8 @@ from mlops_scoring.worker.swagger import Swagger
 if TYPE_CHECKING:
     from mlops_scoring.telemetry.worker_metrics import Extra
     from mlops_scoring.worker.collecting.collecting import Collecting
+
+_log = logging.getLogger("mlops_scoring.worker")
 
 START_FAILED = 3
 """Exit code of a worker whose model could not be started; Azure ML's server has the same."""
@@ -120,8 +122,8 @@ def start(deployment: Deployment) -> Scorer:
     if deployment.model_directory is not None:
         integrity.verify(deployment.model_directory, deployment.model_files)
     os.environ.update(deployment.environment_variables)
-    level = os.environ.get("AZUREML_LOG_LEVEL", "INFO").upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s")
+    constant = {"deployment": deployment.name, "worker": os.getpid()}
+    configure_logs(constant, deployment.code_directory, deployment.scoring_script)
     if deployment.model_directory is not None:
         os.environ["AZUREML_MODEL_DIR"] = deployment.model_directory
         os.environ["azureml_model_dir"] = deployment.model_directory  # noqa: SIM112 - both spellings are in use
@@ -138,10 +140,10 @@ def start(deployment: Deployment) -> Scorer:
 def _fail(announcer: Announcer, error: BaseException) -> NoReturn:
     match error:
         case StartFailed() | InvalidDocument():
-            sys.stderr.write(f"{error}\n")
+            _log.critical("%s", error)
             announcer.failed(str(error))
         case _:
-            traceback.print_exception(error)
+            _log.critical("the model cannot be started", exc_info=error)
             announcer.failed(f"{type(error).__name__}: {error}".removesuffix(": "))
     sys.stdout.flush()
     sys.stderr.flush()

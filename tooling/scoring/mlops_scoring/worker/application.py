@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+import logging
 from urllib.parse import unquote
 
 from mlops_scoring.azureml_settings import Settings
@@ -15,6 +15,7 @@ from mlops_scoring.worker.responses import respond
 from mlops_scoring.worker.routes import Routes
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, ScoringRequest, Unfit, error_answer
 
+_log = logging.getLogger("mlops_scoring.worker")
 _NOT_FOUND = (
     "The requested URL was not found on the server. "
     "If you entered the URL manually please check your spelling and try again."
@@ -69,7 +70,7 @@ class Application:
         except Unfit as unfit:
             answer = error_answer(unfit.status, str(unfit))
         except Exception:  # noqa: BLE001 - an error of this request, not of the worker
-            traceback.print_exc()
+            _log.exception("%s %s failed", method, path)
             answer = error_answer(500, INTERNAL_ERROR)
         respond(client, answer, added)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import logging
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from mlops_scoring.worker.scoring import (
     json_answer,
 )
 
+_log = logging.getLogger("mlops_scoring.worker")
 _MODULE = "entry_module"
 Parse = Callable[[ScoringRequest], dict[str, object]]
 
@@ -67,13 +68,13 @@ class ScriptScorer:
         try:
             output = self.run(**arguments)
         except BaseException:  # noqa: BLE001 - whatever a script raises is a failed request
-            traceback.print_exc()
+            _log.exception("run() raised")
             return error_answer(500, SCRIPT_FAILED, failed=True)
         milliseconds = (time.perf_counter() - started) * 1000
         try:
             return _answer(output, milliseconds)
         except (TypeError, ValueError, RecursionError):
-            traceback.print_exc()
+            _log.exception("what run() returned cannot be sent")
             return error_answer(500, INTERNAL_ERROR)
 
     def schema(self) -> Schema:

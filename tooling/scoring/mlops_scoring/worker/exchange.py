@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Semaphore
@@ -19,6 +19,7 @@ from mlops_scoring.worker.routes import Route
 from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, Answer, ScoringRequest, Unfit, error_answer
 
+_log = logging.getLogger("mlops_scoring.worker")
 _PIECES_AHEAD = 8
 _CLIENT_GONE = 499
 """Status under which observers hear of a request whose client went before the answer; nginx's."""
@@ -107,7 +108,7 @@ class ScoringExchange:
         except Unfit as unfit:
             answer = error_answer(unfit.status, str(unfit))
         except BaseException:  # noqa: BLE001 - a bug of a scorer is an error of this request, not of the worker
-            traceback.print_exc()
+            _log.exception("the model failed")
             answer = error_answer(500, INTERNAL_ERROR)
         if answer.stream is not None:
             self._pump(answer)
@@ -128,7 +129,7 @@ class ScoringExchange:
                     break
                 call(self._write, piece)
         except BaseException:  # noqa: BLE001 - as in _run
-            traceback.print_exc()
+            _log.exception("the streamed answer failed")
             whole = False
         call(self._end_stream, answer, whole)
 
