@@ -54,9 +54,9 @@ class Backend:
         upstream.accepting = True
         if upstream not in self._upstreams:
             self._upstreams.append(upstream)
-        while self._waiting and upstream.free:
+        while self._waiting.entries and upstream.free:
             self._freed(upstream)
-        while self._streams and upstream.accepting and upstream.streams < MAX_STREAMS:
+        while self._streams.entries and upstream.accepting and upstream.streams < MAX_STREAMS:
             self._freed(upstream)
 
     def suspend(self, upstream: Upstream) -> None:
@@ -94,7 +94,7 @@ class Backend:
         Returns:
             False otherwise; the request does not wait.
         """
-        if self._waiting or self._claims or not any(upstream.free for upstream in self._upstreams):
+        if self._waiting.entries or self._claims or not any(upstream.free for upstream in self._upstreams):
             return False
         return self.submit(request)
 
@@ -122,7 +122,7 @@ class Backend:
             self._enqueue(self._claims.setdefault(upstream, Queue()), request)
 
     def _enqueue(self, queue: Queue, request: Waiting) -> None:
-        if len(queue) >= MAX_WAITING or not self.settings.max_queue_wait_ms:
+        if len(queue.entries) >= MAX_WAITING or not self.settings.max_queue_wait_ms:
             request.overdue()
         else:
             queue.add(request, self.settings.max_queue_wait_ms)
@@ -137,36 +137,47 @@ class Backend:
 
     def _freed(self, upstream: Upstream) -> None:
         if self._claims:
-            claims = self._claims.get(upstream)
-            if claims and upstream.has_place:
-                claims.take().assigned(upstream)
-            if claims is not None and not claims:
-                self._claims.pop(upstream, None)
-        if self._waiting and upstream.free:
-            self._waiting.take().assigned(upstream)
-        if self._streams and upstream.accepting and upstream.streams < MAX_STREAMS:
-            self._streams.take().assigned(upstream)
-        if (self._waiting or self._streams) and not self.ready:
-            self._strand()
-        self._note_calm()
+            self._freed_for_claims(upstream)
+        if self._waiting.entries:
+            if upstream.free:
+                self._waiting.take().assigned(upstream)
+            elif not self.ready:
+                self._strand()
+        if self._streams.entries:
+            if upstream.accepting and upstream.streams < MAX_STREAMS:
+                self._streams.take().assigned(upstream)
+            elif not self.ready:
+                self._strand()
+        if self._calm is not None:
+            self._note_calm()
+
+    def _freed_for_claims(self, upstream: Upstream) -> None:
+        claims = self._claims.get(upstream)
+        if claims is None:
+            return
+        if claims.entries and upstream.has_place:
+            claims.take().assigned(upstream)
+        if not claims.entries:
+            del self._claims[upstream]
 
     def _strand(self) -> None:
         waiting, self._waiting = self._waiting, Queue()
         streams, self._streams = self._streams, Queue()
         for queue in (waiting, streams):
-            while queue:
+            while queue.entries:
                 queue.take().stranded()
         self._note_calm()
 
     def _note_calm(self) -> None:
-        if self._calm is not None and not self._waiting and not self._streams and not self._calm.done():
+        nobody = not self._waiting.entries and not self._streams.entries
+        if self._calm is not None and nobody and not self._calm.done():
             self._calm.set_result(None)
 
     def figures(self) -> DeploymentFigures:
         """What was counted, and how it is now."""
         return self.tally.figures(
             in_flight=sum(upstream.in_flight for upstream in self._upstreams),
-            waiting=len(self._waiting) + len(self._streams) + sum(map(len, self._claims.values())),
+            waiting=sum(len(queue.entries) for queue in (self._waiting, self._streams, *self._claims.values())),
             ready=sum(upstream.accepting for upstream in self._upstreams),
         )
 
@@ -177,6 +188,6 @@ class Backend:
 
     async def drain(self) -> None:
         """Return when nobody waits any more; the backend must be out of the route."""
-        if self._waiting or self._streams:
+        if self._waiting.entries or self._streams.entries:
             self._calm = asyncio.get_running_loop().create_future()
             await self._calm

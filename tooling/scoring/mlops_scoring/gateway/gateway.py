@@ -155,13 +155,13 @@ class Gateway:
         if backend is None:
             answer_error(client, request, 503, "No deployment of this endpoint has traffic. Try again later.")
             return
-        if self._mirror is None or request.method not in _MIRRORED or not self._mirror.next():
-            self._exchange(request, client, None, counted=True).begin(backend)
-        elif request.inflow is not None:
+        mirrored = self._mirror is not None and request.method in _MIRRORED and self._mirror.next()
+        if request.inflow is None:
+            ProxyExchange(self, request, client, None, counted=True, mirrored=mirrored).begin(backend)
+            return
+        if mirrored:
             self._drop_copy()
-            self._exchange(request, client, None, counted=True).begin(backend)
-        else:
-            ProxyExchange(self, request, client, None, counted=True, mirrored=True).begin(backend)
+        StreamedExchange(self, request, request.inflow, client, None, counted=True).begin(backend)
 
     def mirror(self, request: Request) -> None:
         """Send a copy of a request whose answer is under way."""

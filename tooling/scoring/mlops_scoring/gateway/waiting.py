@@ -23,35 +23,35 @@ class Waiting(Protocol):
 
 
 class Queue:
-    """First come, first served; who waits too long hears `overdue`."""
+    """First come, first served; who waits too long hears `overdue`.
 
-    __slots__ = ("_entries",)
+    Attributes:
+        entries: Those who wait, and their alarms.
+    """
+
+    __slots__ = ("entries",)
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self._entries: deque[tuple[Waiting, asyncio.TimerHandle]] = deque()
-
-    def __len__(self) -> int:
-        """How many wait."""
-        return len(self._entries)
+        self.entries: deque[tuple[Waiting, asyncio.TimerHandle]] = deque()
 
     def add(self, request: Waiting, milliseconds: int) -> None:
         """Let a request wait for so long at most."""
         timer = asyncio.get_running_loop().call_later(milliseconds / 1000, self._expire, request)
-        self._entries.append((request, timer))
+        self.entries.append((request, timer))
 
     def take(self) -> Waiting:
         """The one that has waited longest; there must be one."""
-        request, timer = self._entries.popleft()
+        request, timer = self.entries.popleft()
         timer.cancel()
         return request
 
     def withdraw(self, request: Waiting) -> None:
         """A request waits no longer, if it did."""
-        for entry in self._entries:
+        for entry in self.entries:
             if entry[0] is request:
                 entry[1].cancel()
-                self._entries.remove(entry)
+                self.entries.remove(entry)
                 break
 
     def _expire(self, request: Waiting) -> None:

@@ -372,15 +372,20 @@ class ServerConnection(asyncio.Protocol):
         self._advance()
 
     def _connection_line(self) -> bytes:
-        if self._current is None or self._retired or self._incomplete:
+        request = self._current
+        if (
+            request is None
+            or self._retired
+            or not request.keep_alive
+            or (request.inflow is not None and self._incomplete)
+        ):
             return b"connection: close\r\n"
-        if not self._current.keep_alive:
-            return b"connection: close\r\n"
-        return b"" if self._current.modern else b"connection: keep-alive\r\n"
+        return b"" if request.modern else b"connection: keep-alive\r\n"
 
     def _end(self) -> None:
-        incomplete = self._incomplete
-        request, self._current = self._current, None
+        request = self._current
+        incomplete = request is not None and request.inflow is not None and self._incomplete
+        self._current = None
         self.exchange = SILENT
         self.deadline = self._listener.loop.time() + self._limits.idle_seconds
         if request is not None:

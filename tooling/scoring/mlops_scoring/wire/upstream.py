@@ -162,6 +162,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._finish(reply)
         elif self._head_done:
             self._flush(reply)
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self._transport.abort()
+                self._lose(Loss.PARTIAL)
 
     def _flush(self, reply: Reply) -> None:
         if not self._begun:
@@ -200,10 +205,6 @@ class UpstreamConnection(asyncio.Protocol):
         """One header; trailers are dropped."""
         if not self._head_done and not self._complete:
             self._headers.append((name.lower(), value))
-            self._head_bytes += len(name) + len(value)
-            if self._head_bytes > _HEAD_BYTES:
-                message = "the answer's headers are too large"
-                raise ValueError(message)  # the parser turns it into an error of its own
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
