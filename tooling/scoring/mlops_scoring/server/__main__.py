@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlops_scoring.configuration import parse_worker_configuration
+from mlops_scoring.confinement import CannotConfine, become, keep_private, refuse_root
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.server.admin import ServerAdmin
 from mlops_scoring.server.cpu_limit import cpu_limit
@@ -40,6 +41,7 @@ _TERMINATION_LOG = Path("/dev/termination-log")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a server."""
     options = _options(arguments)
+    keep_private()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s")
     try:
         parse_worker_configuration(Path(options.configuration).read_bytes())
@@ -49,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener, admin = _listen(options.listen), _listen(options.admin)
     except OSError as error:
         return _give_up(f"{options.listen} or {options.admin} cannot be used: {error.strerror}", ADDRESS_TAKEN)
+    try:
+        if options.user:
+            become(options.user)
+        refuse_root(os.environ)
+    except CannotConfine as refused:
+        return _give_up(str(refused), BAD_SETTINGS)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if importlib.util.find_spec("uvloop") is not None:
         factory = importlib.import_module("uvloop").new_event_loop
@@ -71,6 +79,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--listen", default="0.0.0.0:5001", help="HOST:PORT for clients")
     parser.add_argument("--admin", default="127.0.0.1:5000", help="HOST:PORT for probes and metrics")
     parser.add_argument("--workers", type=int, default=cpu_limit(), help="processes; the CPU limit unless given")
+    parser.add_argument("--user", help="NAME or UID[:GID] to run as once the addresses are taken")
     parser.add_argument("--drain-delay", type=float, default=0, help="seconds between not ready and not listening")
     return parser.parse_args(arguments)
 

@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     directory = Directory(options.directory.absolute())
     admin = os.path.abspath(options.admin or directory.root / "admin.sock")  # noqa: PTH100 - links stay as given
     try:
+        if options.user:
+            become(options.user)
         directory.prepare()
         configuration = parse_configuration(read_configuration(directory.configuration))
         os.chdir(directory.root)
@@ -74,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlreadyRunning as running:
         sys.stderr.write(f"{running}\n")
         return ALREADY_RUNNING
+    except (CannotConfine, PermissionError) as refused:
+        sys.stderr.write(f"{refused}\n")
+        return BAD_CONFIGURATION
     except InvalidDocument as invalid:
         return _report(directory, str(invalid), BAD_CONFIGURATION)
     except CannotServe as failure:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
+from mlops_scoring.confinement import CannotConfine, become, keep_private
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.telemetry.worker_logs import configure_logs
 from mlops_scoring.telemetry.worker_telemetry import WorkerTelemetry
@@ -28,6 +29,7 @@ from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.runtimes import load
 from mlops_scoring.worker.scoring import Scorer, StartFailed
 from mlops_scoring.worker.serving import BACKLOG, Service, serve
+from mlops_scoring.worker.sources import import_sources_of
 from mlops_scoring.worker.swagger import Swagger
 
 if TYPE_CHECKING:
@@ -43,13 +45,16 @@ START_FAILED = 3
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a worker."""
     options = _options(arguments)
-    follow(options.lifeline_fd)
+    keep_private()
     announcer = Announcer(options.status_fd)
     # Bound before anything changes the working directory: a relative path keeps within the 107 bytes of a UNIX path.
     listener = bind(options.socket) if options.listen_fd is None else socket.socket(fileno=options.listen_fd)
     admin = bind(options.admin) if options.admin else None
     try:
         configuration = parse_worker_configuration(Path(options.configuration).read_bytes())
+        if options.user:
+            become(options.user)
+        follow(options.lifeline_fd)  # not before: the kernel forgets it when the user changes
         deployment = configuration.deployment
         threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
         collecting = begin_collecting(configuration)
@@ -81,6 +86,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--admin", help="path of a UNIX socket, or HOST:PORT, for probes and metrics")
     parser.add_argument("--direct", action="store_true", help="no gateway is in front: keep request_settings here")
     parser.add_argument("--drain-delay", type=float, default=0, help="seconds between not ready and not listening")
+    parser.add_argument("--user", help="NAME or UID[:GID] to run as, with no way back; whoever starts it unless given")
     parser.add_argument("--status-fd", type=int, help="pipe to announce readiness or the reason of failure on")
     parser.add_argument("--lifeline-fd", type=int, help="pipe whose end means that the supervisor is gone")
     return parser.parse_args(arguments)
@@ -119,8 +125,7 @@ def start(deployment: Deployment) -> Scorer:
         StartFailed: The deployment cannot be served.
         BaseException: Whatever an entry script raises.
     """
-    if deployment.model_directory is not None:
-        integrity.verify(deployment.model_directory, deployment.model_files)
+    checked = integrity.verify(deployment.model_directory or "", deployment.model_files)
     os.environ.update(deployment.environment_variables)
     constant = {"deployment": deployment.name, "worker": os.getpid()}
     configure_logs(constant, deployment.code_directory, deployment.scoring_script)
@@ -129,17 +134,19 @@ def start(deployment: Deployment) -> Scorer:
         os.environ["azureml_model_dir"] = deployment.model_directory  # noqa: SIM112 - both spellings are in use
     if deployment.code_directory is not None:
         os.environ["AML_APP_ROOT"] = deployment.code_directory
-        sys.path.insert(0, deployment.code_directory)
+        import_sources_of(deployment.code_directory)
         os.chdir(deployment.code_directory)
     if deployment.scoring_script is not None:
         os.environ["AZUREML_ENTRY_SCRIPT"] = deployment.scoring_script
     shims.install()
-    return load(deployment)
+    scorer = load(deployment)
+    checked.confirm()
+    return scorer
 
 
 def _fail(announcer: Announcer, error: BaseException) -> NoReturn:
     match error:
-        case StartFailed() | InvalidDocument():
+        case StartFailed() | InvalidDocument() | CannotConfine():
             _log.critical("%s", error)
             announcer.failed(str(error))
         case _:

@@ -12,8 +12,9 @@ import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +36,7 @@ from mlops_scoring.worker.scoring import (
     error_answer,
     json_answer,
 )
+from mlops_scoring.worker.sources import import_source
 
 _log = logging.getLogger("mlops_scoring.worker")
 _MODULE = "entry_module"
@@ -51,6 +53,7 @@ class ScriptScorer:
         wants_headers: Whether it takes `request_headers`.
         raw: Whether `@rawhttp` marks it: then it answers every method.
         decorated: Whether inference-schema decorates it.
+        show_tracebacks: Whether callers see where the script failed, because they are its authors.
     """
 
     run: Callable[..., object]
@@ -58,6 +61,7 @@ class ScriptScorer:
     wants_headers: bool
     decorated: bool
     raw: bool = False
+    show_tracebacks: bool = False
 
     def score(self, request: ScoringRequest) -> Answer:
         """Call `run()` and make its result a response."""
@@ -69,13 +73,19 @@ class ScriptScorer:
             output = self.run(**arguments)
         except BaseException:  # noqa: BLE001 - whatever a script raises is a failed request
             _log.exception("run() raised")
-            return error_answer(500, SCRIPT_FAILED, failed=True)
+            return self._failed(SCRIPT_FAILED, failed=True)
         milliseconds = (time.perf_counter() - started) * 1000
         try:
             return _answer(output, milliseconds)
         except (TypeError, ValueError, RecursionError):
             _log.exception("what run() returned cannot be sent")
-            return error_answer(500, INTERNAL_ERROR)
+            return self._failed(INTERNAL_ERROR)
+
+    def _failed(self, message: str, *, failed: bool = False) -> Answer:
+        """What is answered while an exception of the script is handled."""
+        if not self.show_tracebacks:
+            return error_answer(500, message, failed=failed)
+        return json_answer(500, {"message": message, "traceback": traceback.format_exc()}, failed=failed)
 
     def schema(self) -> Schema:
         """What the schema decorators say."""
@@ -86,7 +96,7 @@ class ScriptScorer:
         return Schema(tool.get_input_schema(self.run), tool.get_output_schema(self.run), versions)
 
 
-def load_script(code_directory: str, scoring_script: str) -> ScriptScorer:
+def load_script(code_directory: str, scoring_script: str, *, show_tracebacks: bool = False) -> ScriptScorer:
     """Import a script and call its `init()`.
 
     Raises:
@@ -100,7 +110,7 @@ def load_script(code_directory: str, scoring_script: str) -> ScriptScorer:
     # Generated driver scripts wrap the user's one: their run() only forwards, and loses the decorators.
     driven = getattr(module, "driver_module", None)
     run = driven.run if isinstance(driven, ModuleType) and hasattr(driven, "run") else module.run
-    scorer = _examine(run, scoring_script)
+    scorer = replace(_examine(run, scoring_script), show_tracebacks=show_tracebacks)
     module.init()
     return scorer
 
@@ -108,12 +118,9 @@ def load_script(code_directory: str, scoring_script: str) -> ScriptScorer:
 def _import(path: Path) -> ModuleType:
     if not path.is_file():
         raise StartFailed(f"the scoring script {path.name} is not in the code directory")
-    specification = importlib.util.spec_from_file_location(_MODULE, path)
-    if specification is None or specification.loader is None:
+    module = import_source(_MODULE, path)
+    if module is None:
         raise StartFailed(f"the scoring script {path.name} is not a Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[_MODULE] = module  # dataclasses and pickle look their module up
-    specification.loader.exec_module(module)
     return module
 
 

@@ -27,7 +27,8 @@ def load(deployment: Deployment) -> Scorer:
         case "script":
             from mlops_scoring.worker.entry_script import load_script  # noqa: PLC0415 - each runtime alone
 
-            return load_script(deployment.code_directory or "", deployment.scoring_script or "")
+            code, script = deployment.code_directory or "", deployment.scoring_script or ""
+            return load_script(code, script, show_tracebacks=deployment.show_tracebacks)
         case "onnx":
             from mlops_scoring.worker.runtimes.onnx import load_onnx  # noqa: PLC0415 - as above
 
