@@ -31,6 +31,9 @@ SCHEMAS = ("inference-schema==1.8", "numpy==1.26.4", "pandas==2.2.3", "python-da
 FLASK = ("azureml-inference-server-http==1.5.1",)
 """Azure ML's own server, for scripts that run where it is installed."""
 
+TRITON = ("tritonclient[http]==2.73.0", "numpy==2.4.6")
+"""The Open Inference Protocol's client, made by others."""
+
 
 def make_environment(cache: Path, requirements: tuple[str, ...]) -> Path:
     """An environment with these packages and this checkout's server; its interpreter.

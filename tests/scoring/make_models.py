@@ -32,6 +32,7 @@ def main(folder: Path) -> None:
         (folder / f"{name}-skops").mkdir()
         importlib.import_module("skops.io").dump(model, folder / f"{name}-skops" / "model.skops")
     write_onnx(folder, logistic, named)
+    write_echo(folder / "onnx-echo")
     mlflow = importlib.import_module("mlflow")
     signature = mlflow.models.infer_signature(frame[["a", "b", "c"]], named.predict(frame[["a", "b", "c"]]))
     mlflow.sklearn.save_model(named, str(folder / "mlflow"), signature=signature, pip_requirements=[])
@@ -65,6 +66,36 @@ def write_onnx(folder: Path, logistic: object, named: object) -> None:
     for name, model in made.items():
         (folder / name).mkdir()
         (folder / name / "model.onnx").write_bytes(model.SerializeToString())
+
+
+def write_echo(folder: Path) -> None:
+    """An ONNX model that gives back its inputs, of every type and of ranks 1 to 3."""
+    helper, kinds = (importlib.import_module("onnx").helper, importlib.import_module("onnx").TensorProto)
+    shapes = {
+        "FLOAT": ["batch", 2, 3],
+        "DOUBLE": ["batch", 2],
+        "FLOAT16": ["batch"],
+        "INT64": ["batch"],
+        "INT32": ["batch"],
+        "INT16": ["batch"],
+        "INT8": ["batch"],
+        "UINT64": ["batch"],
+        "UINT32": ["batch"],
+        "UINT16": ["batch"],
+        "UINT8": ["batch"],
+        "BOOL": ["batch"],
+        "STRING": ["batch", 2],
+    }
+
+    def told(name: str, suffix: str) -> object:
+        return helper.make_tensor_value_info(f"{name.lower()}{suffix}", getattr(kinds, name), shapes[name])
+
+    nodes = [helper.make_node("Identity", [name.lower()], [f"{name.lower()}_out"]) for name in shapes]
+    inputs, outputs = [told(name, "") for name in shapes], [told(name, "_out") for name in shapes]
+    graph = helper.make_graph(nodes, "echo", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def batched(run: Run, settings: Batching, many: bool = True) -> Run:  # noqa: FB
 def _shape(feed: Feed) -> tuple[int, Hashable] | None:
     """The number of rows, and what else must be equal for feeds to be joined; None where they cannot be."""
     if isinstance(feed, dict):
-        if any(not value.ndim for value in feed.values()):
+        if not all(getattr(value, "ndim", 0) for value in feed.values()):
             return None
         rows = {len(value) for value in feed.values()}
         if len(rows) != 1:

@@ -37,13 +37,15 @@ class MlflowPredictor:
     """A loaded model.
 
     Attributes:
-        run: Calls the model; there is one output, whatever is asked for.
+        call: Calls the model; there is one output, whatever is asked for. What MLflow refuses is its own exception.
+        refused: That exception.
         model: The `PyFuncModel`.
         names: Columns of the signature, if it has columns.
         tensors_wanted: Whether the signature has tensors.
     """
 
-    run: Run
+    call: Run
+    refused: type[Exception]
     model: Any
     pandas: Any
     numpy: Any
@@ -93,7 +95,10 @@ class MlflowPredictor:
 
     def predict(self, feed: Feed, outputs: Sequence[str]) -> list[Any]:
         """Call the model; MLflow compares the feed with the signature."""
-        return self.run(feed, outputs)
+        try:
+            return self.call(feed, outputs)
+        except self.refused as error:
+            raise Unfit(f"data: {error}") from None
 
     def plain(self, output: Any) -> object:  # noqa: ANN401 - whatever the flavour returns
         """Lists, or records of a data frame."""
@@ -103,7 +108,7 @@ class MlflowPredictor:
 
     def tensors(self, feed: Feed, outputs: Sequence[str]) -> Mapping[str, Array]:
         """Arrays by the names that the answer has."""
-        (found,) = self.run(feed, (_OUTPUT,))
+        (found,) = self.predict(feed, (_OUTPUT,))
         if hasattr(found, "columns"):
             named = {str(name): found[name].to_numpy() for name in found.columns}
         elif isinstance(found, dict):
@@ -142,17 +147,14 @@ def load_mlflow(directory: Path, deployment: Deployment) -> MlflowPredictor:
 
     def run(feed: Feed, outputs: Sequence[str]) -> list[Any]:
         del outputs
-        try:
-            return [model.predict(feed)]
-        except refused as error:
-            raise Unfit(f"data: {error}") from None
+        return [model.predict(feed)]
 
     schema = model.metadata.get_input_schema()
     tensors = schema is not None and schema.is_tensor_spec()
     named = schema is not None and not tensors and schema.has_input_names()
     names = tuple(str(name) for name in schema.input_names()) if named else None
     signature = Signature("mlflow_pyfunc", tuple(_specs(schema, tensors=tensors)), (), ())
-    return MlflowPredictor(batched(run, deployment.batching), model, pandas, numpy, names, tensors, signature)
+    return MlflowPredictor(batched(run, deployment.batching), refused, model, pandas, numpy, names, tensors, signature)
 
 
 def _specs(schema: Any, *, tensors: bool) -> Sequence[TensorSpec]:  # noqa: ANN401 - mlflow.types.Schema
