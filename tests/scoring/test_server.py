@@ -54,7 +54,18 @@ def configure(folder: Path, source: str = rig.ECHO, **changes: object) -> Path:
 
 def command(configuration: Path, port: int, admin: int, *options: str) -> list[str]:
     """How a server is started."""
-    start = [sys.executable, "-P", "-W", "error", "-m", "mlops_scoring.server", "--configuration", str(configuration)]
+    start = [
+        "env",
+        "MLOPS_ALLOW_ROOT=1",
+        sys.executable,
+        "-P",
+        "-W",
+        "error",
+        "-m",
+        "mlops_scoring.server",
+        "--configuration",
+        str(configuration),
+    ]
     return [*start, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", *options]
 
 

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlops_scoring.configuration import parse_worker_configuration
@@ -44,19 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_private()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s")
     try:
+        if not options.user:
+            refuse_root(os.environ)
         parse_worker_configuration(Path(options.configuration).read_bytes())
-    except (OSError, InvalidDocument) as error:
+    except (OSError, InvalidDocument, CannotConfine) as error:
         return _give_up(str(error), BAD_SETTINGS)
     try:
         listener, admin = _listen(options.listen), _listen(options.admin)
     except OSError as error:
         return _give_up(f"{options.listen} or {options.admin} cannot be used: {error.strerror}", ADDRESS_TAKEN)
-    try:
-        if options.user:
-            become(options.user)
-        refuse_root(os.environ)
-    except CannotConfine as refused:
-        return _give_up(str(refused), BAD_SETTINGS)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if importlib.util.find_spec("uvloop") is not None:
         factory = importlib.import_module("uvloop").new_event_loop
@@ -64,10 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with (
             listener,
             admin,
+            _run_as(options.user),
             tempfile.TemporaryDirectory(prefix="mlops-") as folder,
             asyncio.Runner(loop_factory=factory) as runner,
         ):
             runner.run(_serve(options, listener, admin, Path(folder)))
+    except CannotConfine as refused:
+        return _give_up(str(refused), BAD_SETTINGS)
     except CannotStart as failure:
         return _give_up(str(failure), START_FAILED)
     return 0
@@ -82,6 +81,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--user", help="NAME or UID[:GID] to run as once the addresses are taken")
     parser.add_argument("--drain-delay", type=float, default=0, help="seconds between not ready and not listening")
     return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def _run_as(user: str | None) -> Iterator[None]:
+    """Be another user, and stay it: there is no way back."""
+    if user:
+        become(user)
+    yield
 
 
 def _listen(address: str) -> socket.socket:
