@@ -198,3 +198,11 @@ class Guarding(Protocol):
         Raises:
             TargetError: Nothing answered.
         """
+
+
+@runtime_checkable
+class Collecting(Protocol):
+    """What a driver offers whose endpoints keep what they collect on this machine."""
+
+    def collected(self, address: Address) -> Path:
+        """The folder of an endpoint's collected data, which is there once something was; it outlives the endpoint."""

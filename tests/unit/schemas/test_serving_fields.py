@@ -115,10 +115,10 @@ COLLECTIONS = (*COLLECTOR, "collections")
             'Did you mean "model_inputs"?',
         ),
         (
-            {"data_collector": {"collections": {"request": {}}}, "code_configuration": SCRIPT},
-            (*COLLECTIONS, "request"),
-            "Invalid name",
-            "Azure ML keeps",
+            {"data_collector": {"collections": {"model_inputs": {}, "Inputs": {}}}, "code_configuration": SCRIPT},
+            (*COLLECTIONS, "Inputs"),
+            "Collections kept in one place",
+            "would be kept in one place, inputs",
         ),
         (
             {"data_collector": {"collections": {"../x": {}}}},

@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "logs": "Show the last lines of an endpoint's logs.",
         "score": "Send a request to an endpoint.",
         "credentials": "Print what opens an endpoint: its keys, or a token.",
+        "collect": "Work with the data that endpoints have collected.",
         "snapshot": "Save what is live, to plan from it elsewhere.",
     },
     "Set up": {

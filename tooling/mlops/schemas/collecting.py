@@ -40,7 +40,11 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_
 
 
 class Collection(Document):
-    """One collection: `model_inputs` and `model_outputs` need no code, others are filled by the entry script."""
+    """One collection.
+
+    `request` and `response` are whole bodies and need no code; `model_inputs` and `model_outputs` need none where there
+    is no entry script. All others are filled by the entry script.
+    """
 
     enabled: Maybe[Switch] = Field(default=None, description="Whether it is collected; true if unset.")
     sampling_rate: Maybe[Percent] = Field(
@@ -68,7 +72,7 @@ class DataCollector(Document):
     """What a deployment collects of its requests and answers."""
 
     collections: Annotated[dict[CollectionName, Collection], Field(min_length=1)] = Field(
-        description="What is collected, by name; model_inputs and model_outputs are filled without code."
+        description="What is collected, by name: model_inputs, model_outputs, request, response, or a script's own."
     )
     sampling_rate: Maybe[Percent] = Field(
         default=None, description="Share of the requests that are kept, such as 10% or 0.1; all if unset."

@@ -9,14 +9,11 @@ from mlops.errors import did_you_mean
 from mlops.schemas.problems import Problem
 from mlops.schemas.quantities import parse_memory
 
-_FILLED = frozenset({"model_inputs", "model_outputs"})
-"""Collections that are filled without code."""
+_PLACES = {"model_inputs": "inputs", "model_outputs": "outputs", "request": "request", "response": "response"}
+"""Collections that are filled without code, and the folders in which they are kept."""
 
 _LARGEST_BODY = 64 * 2**20
 _SHORTEST, _LONGEST = 0.1, 86400.0
-
-_RESERVED = frozenset({"request", "response"})
-"""Names that Azure ML keeps for itself (its deployment schema's reference)."""
 
 
 def serving_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -71,14 +68,16 @@ def _limits(limits: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _collecting(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:
     collections: Mapping[str, Mapping[str, Any]] = deployment.get("data_collector", {}).get("collections", {})
+    places: dict[str, str] = {}
     for called, collection in collections.items():
         path = ("deployments", name, "data_collector", "collections", called)
-        if called in _RESERVED:
-            detail = f'Azure ML keeps the name "{called}" for itself.'
-            yield Problem(path, "Invalid name", detail, "Write model_inputs, model_outputs or another.", at_key=True)
-        elif "code_configuration" not in deployment and called not in _FILLED:
+        place = _PLACES.get(called.lower(), called.lower())
+        if (other := places.setdefault(place, called)) != called:
+            detail = f'"{called}" and "{other}" would be kept in one place, {place}.'
+            yield Problem(path, "Collections kept in one place", detail, "Name one of them otherwise.", at_key=True)
+        elif "code_configuration" not in deployment and called.lower() not in _PLACES:
             detail = f"Nothing fills {called}: {name} has no entry script."
-            todo = did_you_mean(called, sorted(_FILLED)) or "Write model_inputs or model_outputs, or remove it."
+            todo = did_you_mean(called, sorted(_PLACES)) or f"Write {', '.join(_PLACES)}, or remove it."
             yield Problem(path, "Collection that nothing fills", detail, todo, at_key=True)
         if both := sorted(set(collection.get("deny", ())) & set(collection.get("hash", ()))):
             detail = f"{', '.join(both)} can be left out or hashed, and not both."

@@ -253,6 +253,10 @@ class LocalDriver:
         live = [name for name, value in deployments.items() if mapping(value).get("deployment") == deployment]
         return tail(home, (deployment, *live), lines)
 
+    def collected(self, address: Address) -> Path:
+        """The folder of an endpoint's collected data."""
+        return self._folders.collected / _name(address)
+
     def _home(self, address: Address) -> Home:
         home = read_home(self._folders, _name(address))
         if home is None:
