@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from mlops_scoring.azureml_settings import load_settings
 from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
 from mlops_scoring.confinement import CannotConfine, become, keep_private
 from mlops_scoring.documents import InvalidDocument
@@ -23,6 +24,8 @@ from mlops_scoring.telemetry.worker_logs import configure_logs
 from mlops_scoring.telemetry.worker_telemetry import WorkerTelemetry
 from mlops_scoring.worker import integrity, shims
 from mlops_scoring.worker.dialects.azureml import azureml_routes
+from mlops_scoring.worker.dialects.mlflow import mlflow_routes
+from mlops_scoring.worker.dialects.open_inference import open_inference_routes
 from mlops_scoring.worker.lifeline import Announcer, follow
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.run_threads import RunThreads
@@ -62,8 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         began = time.perf_counter()
         scorer = threads.call(lambda: start(deployment))
         telemetry = WorkerTelemetry(configuration, threads, time.perf_counter() - began, figures(collecting))
+        settings = load_settings(os.environ)
+        routes = azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory, settings))
+        routes = {**mlflow_routes(scorer), **open_inference_routes(scorer, deployment), **routes}
         service = Service(
-            routes=telemetry.routes(azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory))),
+            routes=telemetry.routes(routes),
+            settings=settings,
             threads=threads,
             observers=(*observers(collecting, scorer), telemetry),
             metrics=telemetry.exposition,

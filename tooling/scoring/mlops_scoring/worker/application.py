@@ -45,7 +45,7 @@ class Application:
         path = target.decode("latin-1")
         if "%" in path:
             path = unquote(path)
-        route = self._routes.get(path)
+        route = self._routes.get(path) or self._routes.get(f"/{path.partition('/')[2].partition('/')[0]}/*")
         if route is None:
             respond(client, error_answer(404, _NOT_FOUND), [])
             return

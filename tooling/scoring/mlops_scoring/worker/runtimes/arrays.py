@@ -46,8 +46,10 @@ def to_array(numpy: Any, values: object, dtype: str, where: str) -> Array:  # no
     try:
         if kind == "O" or type(None) in (types or ()):
             found = numpy.array(values, dtype=object if kind == "O" else "float64")  # nulls become NaN
-        else:
+        elif kind == "f":
             found = numpy.array(values)
+        else:
+            found = _whole(numpy, values, dtype)
         if not found.size:
             return found.astype(dtype)
     except (ValueError, TypeError, OverflowError, RecursionError):
@@ -58,6 +60,16 @@ def to_array(numpy: Any, values: object, dtype: str, where: str) -> Array:  # no
     if found.dtype.kind not in _KINDS[kind]:
         raise Unfit(f"{where}: has a number that is out of the range of {dtype}.")
     return cast(numpy, found, dtype, where)
+
+
+def _whole(numpy: Any, values: object, dtype: str) -> Array:  # noqa: ANN401 - a module
+    """Whole numbers as the widest type that holds them; NumPy's own choice for some is floating point."""
+    try:
+        return numpy.array(values, dtype="int64")
+    except OverflowError:
+        found = numpy.array(values, dtype=object)
+        fits = dtype == "uint64" and int(found.min()) >= 0 and int(found.max()) < 1 << 64
+        return found.astype("uint64") if fits else found
 
 
 def element_types(values: object) -> set[type] | None:
