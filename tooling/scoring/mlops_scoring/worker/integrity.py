@@ -94,10 +94,11 @@ def _check(root: str, directory: str, name: str, expected: str) -> Mark:
     except OSError as error:
         text = "is a symbolic link" if path.is_symlink() else f"cannot be read: {error.strerror}"
         raise StartFailed(f"the model file {name} {text}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise StartFailed(f"the model file {name} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise StartFailed(f"the model file {name} is not a regular file")
         try:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
