@@ -11,7 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from mlops_scoring.collection.layout import EVENTS, Period
+from mlops_scoring.collection.layout import EVENTS, Period, make_private
 
 NASCENT = ".new"
 """End of a file's name until it is locked."""
@@ -39,7 +39,7 @@ class HotFile:
         self.period = period
         self.dirty = False
         self._size = 0
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         draft = folder / f"{name}{EVENTS}{NASCENT}"
         self._descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND, 0o600)
         try:

@@ -8,6 +8,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from mlops_scoring.collection.layout import make_private
+
 NAME = ".key"
 """Name of the key's file in the store's folder. Who deletes it makes old and new hashes incomparable."""
 
@@ -31,7 +33,7 @@ def store_key(directory: Path) -> bytes:
         return _read(path)
     except FileNotFoundError:
         pass
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory)
     draft = directory / f"{NAME}.{secrets.token_hex(8)}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
     try:

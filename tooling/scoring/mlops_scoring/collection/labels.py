@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mlops_scoring.collection.events import Envelope, Event, Unreadable
 from mlops_scoring.collection.files import NASCENT
-from mlops_scoring.collection.layout import EVENTS, LABELS, Place, period_of
+from mlops_scoring.collection.layout import EVENTS, LABELS, Place, make_private, period_of
 from mlops_scoring.documents import Fields, InvalidDocument, parse_json
 
 
@@ -82,7 +82,7 @@ def append_labels(directory: Path, place: Place, labels: Iterable[Label]) -> Pat
         return None
     period = period_of(datetime.fromtimestamp(now, UTC), "Day")
     folder = place.folder(directory) / LABELS / period.day
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     path = folder / f"{period.stamp}-{secrets.token_hex(8)}{EVENTS}"
     draft = path.with_name(path.name + NASCENT)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -104,3 +104,16 @@ def period_of(moment: datetime, rate: RollingRate) -> Period:
             begin = day.replace(hour=moment.hour, minute=moment.minute)
             end = begin + timedelta(minutes=1)
     return Period(begin, end, begin.strftime(_STAMPS[rate]))
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for the owner alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,64 @@
+"""Stores as tests look at them, and the environment with the packages that read and write model data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+COLLECTING = (
+    "azureml-ai-monitoring==1.0.0",
+    "cloudevents==2.2.0",
+    "numpy==2.4.6",
+    "pandas==3.1.1",
+    "pyarrow==26.0.1",
+    "requests==2.34.2",
+)
+"""Azure ML's collector with what it needs, the SDK of CloudEvents, and what writes Parquet."""
+
+TABLES = """
+import json, sys
+from datetime import datetime
+from pathlib import Path
+import pyarrow.parquet as pq
+
+def plain(value):
+    return value.isoformat() if isinstance(value, datetime) else value
+
+print(json.dumps([
+    {
+        "name": str(path.relative_to(sys.argv[1])),
+        "types": {field.name: str(field.type) for field in pq.read_schema(path)},
+        "json": [field.name for field in pq.read_schema(path) if (field.metadata or {}).get(b"encoding") == b"json"],
+        "rows": [{k: plain(v) for k, v in row.items()} for row in pq.ParquetFile(path).read().to_pylist()],
+    }
+    for path in sorted(Path(sys.argv[1]).rglob("*.parquet"))
+]))
+"""
+"""Program that prints every table below a folder."""
+
+
+def event_files(store: Path, designation: str = "*") -> list[Path]:
+    """Files of events of a designation, whatever service, model, version and day."""
+    return sorted(store.glob(f"*/*/*/{designation}/*/*/*/*.jsonl"))
+
+
+def events(store: Path, designation: str) -> list[Any]:
+    """All events of a designation, in the order in which they were written; torn lines are errors."""
+    return list(_events(store, designation))
+
+
+def _events(store: Path, designation: str) -> Iterator[Any]:
+    for path in event_files(store, designation):
+        for line in path.read_bytes().splitlines():
+            yield json.loads(line)
+
+
+def data_by_request(store: Path, designation: str) -> dict[str, Any]:
+    """The data of each event by its correlation id; two events of one request are an error."""
+    found: dict[str, Any] = {}
+    for event in events(store, designation):
+        assert event["correlationid"] not in found
+        found[event["correlationid"]] = event["data"]
+    return found
