@@ -1,0 +1,242 @@
+"""Traces as a collector receives them, from real gateways and workers."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.scoring.conftest import StartWorker
+from tests.scoring.rig import Supervised, ask, await_truth, free_port, make_code, make_deployment
+from tests.scoring.telemetry.collector import Collector, listen
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+UNSAMPLED = f"00-{TRACE}-b7ad6b7169203331-00"
+QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+
+SCRIPT = """
+import mlops_scoring.current
+from mlops_scoring.telemetry.trace_context import TRACE
+
+def init():
+    pass
+
+def run(data):
+    if data == "boom":
+        raise ValueError("no")
+    asked = mlops_scoring.current.current_request()
+    return {
+        "request_id": asked.request_id,
+        "agent": asked.header(b"x-agent"),
+        "traceparent": asked.header(b"traceparent"),
+        "span": None if TRACE.get() is None else f"{TRACE.get().span_id:016x}",
+    }
+"""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with listen(Collector()) as receiving:
+        yield receiving
+
+
+def traced(collector_url: str, **variables: str) -> dict[str, object]:
+    return {"telemetry": {"otlp_endpoint": collector_url}, "environment_variables": {**QUICK, **variables}}
+
+
+def test_a_trace_goes_from_the_caller_through_the_gateway_to_run(
+    supervised: Supervised, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    deployment = make_deployment(make_code(tmp_path / "code", SCRIPT), **traced(collector.url))
+    document = supervised.document({"blue-1": deployment}, {"blue-1": 100}, {"blue": "blue-1"})
+    supervised.start({**document, "telemetry": {"otlp_endpoint": collector.url}})
+    supervised.await_state("blue-1", "Healthy")
+    headers = {"traceparent": PARENT, "tracestate": "vendor=1", "x-request-id": "asked-1", "x-agent": "a"}
+    answer = ask(supervised.port, body="{}", headers=headers)
+    collector.wait(lambda: collector.named("gateway") and collector.named("worker"), "both spans")
+    gateway, worker = collector.named("gateway")[0], collector.named("worker")[0]
+    assert {gateway.trace_id, worker.trace_id} == {TRACE}
+    assert gateway.parent_id == "b7ad6b7169203331"
+    assert worker.parent_id == gateway.span_id
+    assert gateway.state == worker.state == "vendor=1"
+    assert answer.json["span"] == worker.span_id
+    assert answer.json["traceparent"] == f"00-{TRACE}-{gateway.span_id}-01"
+    assert answer.json["request_id"] == "asked-1"
+    assert answer.json["agent"] == "a"
+    assert gateway.start <= worker.start <= worker.end <= gateway.end + 50_000_000
+    assert worker.attributes["http.route"] == "/score"
+    assert worker.attributes["http.response.status_code"] == 200
+    assert worker.attributes["mlops.request_id"] == gateway.attributes["mlops.request_id"] == "asked-1"
+    assert gateway.attributes["mlops.deployment"] == "blue-1"
+    assert gateway.resource["service.name"] == "test"
+    assert worker.resource["mlops.deployment"] == "blue-1"
+    assert (gateway.kind, worker.kind) == (2, 2)
+
+
+def test_telemetry_of_the_gateway_changes_without_a_restart(serving: Supervised, collector: Collector) -> None:
+    """A second collector gets what comes after the change, and what waited for the first one is still sent there."""
+    document = serving.status()["configuration"]
+    assert serving.put({**document, "telemetry": {"otlp_endpoint": collector.url}}).status == 200
+    assert serving.score().status == 200
+    with listen(Collector()) as second:
+        assert serving.put({**document, "telemetry": {"otlp_endpoint": second.url}}).status == 200
+        assert serving.score().status == 200
+        collector.wait(lambda: len(collector.named("gateway")) == 1, "the first span")
+        assert serving.put(document).status == 200
+        second.wait(lambda: len(second.named("gateway")) == 1, "the second span")
+        assert serving.score().status == 200
+
+
+def test_a_failed_run_is_an_error_and_a_bad_request_is_none(start_worker: StartWorker, collector: Collector) -> None:
+    worker = start_worker(SCRIPT, **traced(collector.url))
+    assert worker.ask("boom", headers={"x-request-id": "a"}).status == 500
+    assert worker.ask(b"\xff", headers={"x-request-id": "b"}).status == 400
+    collector.wait(lambda: len(collector.spans) == 2, "two spans")
+    spans = {span.attributes["mlops.request_id"]: span for span in collector.spans}
+    assert (spans["a"].status, spans["a"].attributes["error.type"]) == (2, "500")
+    assert (spans["b"].status, spans["b"].attributes["http.response.status_code"]) == (0, 400)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"ff-{TRACE}-b7ad6b7169203331-01",
+        f"00-{TRACE}-b7ad6b7169203331-01-more",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-b7ad6b7169203331-01",
+        "00",
+        "x" * 5000,
+    ],
+)
+def test_a_trace_context_that_is_none_begins_a_new_trace(
+    start_worker: StartWorker, collector: Collector, header: str
+) -> None:
+    worker = start_worker(SCRIPT, **traced(collector.url))
+    assert worker.ask("{}", headers={"traceparent": header, "tracestate": "a=1"}).status == 200
+    collector.wait(lambda: collector.spans, "a span")
+    assert collector.spans[0].trace_id != TRACE
+    assert not collector.spans[0].parent_id
+    assert not collector.spans[0].state
+
+
+def test_callers_decide_what_is_recorded_and_a_ratio_where_they_do_not(
+    start_worker: StartWorker, collector: Collector
+) -> None:
+    deployment = traced(collector.url)
+    deployment["telemetry"] = {"otlp_endpoint": collector.url, "sampling_ratio": 0}
+    worker = start_worker(SCRIPT, **deployment)
+    for headers in ({"traceparent": UNSAMPLED}, {}, {"traceparent": PARENT}):
+        assert worker.ask("{}", headers=headers).status == 200
+    collector.wait(lambda: collector.spans, "the span that the caller wants")
+    worker.process.terminate()
+    assert worker.process.wait(20) == 0
+    assert [span.parent_id for span in collector.spans] == ["b7ad6b7169203331"]
+
+
+def test_what_waits_is_sent_when_the_worker_is_told_to_end(start_worker: StartWorker, collector: Collector) -> None:
+    worker = start_worker(SCRIPT, **traced(collector.url, OTEL_BSP_SCHEDULE_DELAY="60000"))
+    assert worker.ask("{}").status == 200
+    assert not collector.spans
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(20) == 0
+    assert len(collector.spans) == 1
+    assert collector.metrics
+
+
+@pytest.mark.parametrize("mood", ["down", "hanging", "refusing", "rejecting"])
+def test_a_collector_in_any_mood_costs_no_request_and_few_words(start_worker: StartWorker, mood: str) -> None:
+    """Down: no port; hanging: it never answers; refusing: 503; rejecting: 400."""
+    sick = Collector(status={"refusing": 503, "rejecting": 400}.get(mood, 200))
+    with listen(sick):
+        if mood == "hanging":
+            sick.hold.clear()
+        url = f"http://127.0.0.1:{free_port()}" if mood == "down" else sick.url
+        small = {"OTEL_BSP_MAX_QUEUE_SIZE": "8", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4"}
+        worker = start_worker(SCRIPT, **traced(url, **small))
+        assert [worker.ask("{}").status for _ in range(60)] == [200] * 60
+        if mood != "down":
+            sick.wait(lambda: sick.posts, "a message")
+        if mood in {"down", "rejecting"}:
+            await_truth(lambda: "cannot be sent" in worker.log(), "it is told")
+        assert worker.log().count("spans cannot be sent") <= 1
+        began = time.monotonic()
+        worker.process.terminate()
+        assert worker.process.wait(20) == 0
+        assert time.monotonic() - began < 15
+
+
+def test_spans_arrive_once_a_collector_is_back(start_worker: StartWorker) -> None:
+    port = free_port()
+    worker = start_worker(SCRIPT, **traced(f"http://127.0.0.1:{port}"))
+    assert worker.ask("{}", headers={"x-request-id": "early"}).status == 200
+    await_truth(lambda: "spans cannot be sent" in worker.log(), "it was tried")
+    with listen(Collector(), port) as collector:
+        collector.wait(lambda: collector.spans, "the span that waited")
+        assert collector.spans[0].attributes["mlops.request_id"] == "early"
+        await_truth(lambda: "spans are sent again" in worker.log(), "it is told")
+
+
+def test_variables_win_over_the_declaration_and_credentials_stay_unseen(
+    start_worker: StartWorker, collector: Collector
+) -> None:
+    worker = start_worker(
+        SCRIPT,
+        telemetry={"otlp_endpoint": "http://127.0.0.1:9"},
+        environment_variables={
+            **QUICK,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{collector.url}/base/",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20hush-hush-hush,x-tenant=7",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+            "OTEL_SERVICE_NAME": "mine",
+            "OTEL_RESOURCE_ATTRIBUTES": "team=scoring,service.name=not%20this",
+            "OTEL_METRICS_EXPORTER": "none",
+        },
+    )
+    assert worker.ask("{}").status == 200
+    collector.wait(lambda: collector.spans, "a span")
+    assert set(collector.posts) == {"/base/v1/traces"}
+    assert collector.headers[0]["authorization"] == "Bearer hush-hush-hush"
+    assert collector.headers[0]["x-tenant"] == "7"
+    assert collector.headers[0]["content-encoding"] == "gzip"
+    assert collector.spans[0].resource["service.name"] == "mine"
+    assert collector.spans[0].resource["team"] == "scoring"
+    assert "hush" not in worker.log()
+
+
+def test_metrics_are_sent_as_totals(start_worker: StartWorker, collector: Collector) -> None:
+    worker = start_worker(SCRIPT, **traced(collector.url))
+    assert [worker.ask("{}").status for _ in range(3)] == [200] * 3
+
+    def requests() -> float:
+        for message in reversed(collector.metrics):
+            kind, points, _ = message["mlops_worker_requests"]
+            assert kind == "sum"
+            if points:
+                assert {pair.key: pair.value.string_value for pair in points[0].attributes} == {
+                    "dialect": "azureml",
+                    "status": "2xx",
+                }
+                return float(points[0].as_double)
+        return 0.0
+
+    collector.wait(lambda: requests() == 3, "three requests")
+    kind, points, metric = collector.metrics[-1]["mlops_worker_run_duration_seconds"]
+    assert (kind, metric.unit) == ("histogram", "s")
+    assert points[0].count == sum(points[0].bucket_counts) == 3
+    assert len(points[0].bucket_counts) == len(points[0].explicit_bounds) + 1
+    assert points[0].start_time_unix_nano < points[0].time_unix_nano
+    assert collector.metrics[-1]["process_resident_memory_bytes"][1][0].as_double > 1e6
+
+
+def test_nothing_is_sent_where_telemetry_is_turned_off(start_worker: StartWorker, collector: Collector) -> None:
+    worker = start_worker(SCRIPT, **traced(collector.url, OTEL_SDK_DISABLED="true"))
+    assert worker.ask("{}", headers={"traceparent": PARENT}).status == 200
+    worker.process.terminate()
+    assert worker.process.wait(20) == 0
+    assert collector.posts == []
