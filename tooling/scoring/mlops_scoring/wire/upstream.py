@@ -152,21 +152,27 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.abort()  # bytes that nobody asked for: the two sides would disagree about what is next
             return
         self._answering = True
+        if not self._head_done:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._transport.abort()
             self._lose(Loss.PARTIAL)
             return
-        if self._complete:
+        if self._head_bytes > _HEAD_BYTES and self._head_is_too_large():
+            self._transport.abort()
+            self._lose(Loss.PARTIAL)
+        elif self._complete:
             self._finish(reply)
         elif self._head_done:
             self._flush(reply)
-        else:
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES:
-                self._transport.abort()
-                self._lose(Loss.PARTIAL)
+
+    def _head_is_too_large(self) -> bool:
+        """Whether it was the head, and not a body in the same piece, that made so many bytes."""
+        if self._head_done:
+            self._head_bytes = sum(len(name) + len(value) for name, value in self._headers)
+        return self._head_bytes > _HEAD_BYTES
 
     def _flush(self, reply: Reply) -> None:
         if not self._begun:
