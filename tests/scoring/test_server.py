@@ -52,28 +52,18 @@ def configure(folder: Path, source: str = rig.ECHO, **changes: object) -> Path:
     return path
 
 
-def command(configuration: Path, port: int, admin: int, *options: str) -> list[str]:
-    """How a server is started."""
-    start = [
-        "env",
-        "MLOPS_ALLOW_ROOT=1",
-        sys.executable,
-        "-P",
-        "-W",
-        "error",
-        "-m",
-        "mlops_scoring.server",
-        "--configuration",
-        str(configuration),
-    ]
+def command(configuration: Path | None, port: int, admin: int, *options: str) -> list[str]:
+    """How a server is started; without a file, by variables."""
+    start = ["env", "MLOPS_ALLOW_ROOT=1", sys.executable, "-P", "-W", "error", "-m", "mlops_scoring.server"]
+    start += [] if configuration is None else ["--configuration", str(configuration)]
     return [*start, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", *options]
 
 
 @contextmanager
-def serving(configuration: Path, *options: str) -> Iterator[Server]:
-    """A server that is ready."""
+def serving(configuration: Path | None, *options: str, folder: Path | None = None) -> Iterator[Server]:
+    """A server that is ready; what it prints is kept beside its configuration, or in a folder."""
     port, admin = rig.free_port(), rig.free_port()
-    output = configuration.with_suffix(".out")
+    output = (configuration or folder or Path()).with_suffix(".out")
     with output.open("wb") as stream:
         process = subprocess.Popen(command(configuration, port, admin, *options), stdout=stream, stderr=stream)
     server = Server(process, port, admin, output)
@@ -208,3 +198,32 @@ def test_the_cpu_limit_is_the_containers(tmp_path: Path, files: dict[str, str], 
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert cpu_limit(tmp_path) == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_metrics_of_all_workers_are_joined(tmp_path: Path) -> None:
+    with serving(configure(tmp_path), "--workers", "2") as server:
+        for _ in range(10):
+            assert server.score().status == 200
+
+        def all_up() -> bool:
+            text = rig.ask(server.admin, "GET", "/metrics").body.decode()
+            return all(f'mlops_worker_up{{deployment="blue",worker="{number}"}} 1\n' in text for number in (0, 1))
+
+        rig.await_truth(all_up, "both workers are up")
+        text = rig.ask(server.admin, "GET", "/metrics").body.decode()
+        counted = [line for line in text.splitlines() if line.startswith("mlops_worker_requests_total{")]
+        assert sum(float(line.rpartition(" ")[2]) for line in counted) == 10
+        assert rig.ask(server.port, "GET", "/metrics").status == 404, "clients do not see them"
+
+
+def test_variables_of_azure_ml_say_what_is_served_where_no_file_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import os\ndef init(): pass\ndef run(data): return os.environ['AZUREML_MODEL_DIR']\n"
+    folder = rig.make_code(tmp_path / "app" / "inner", source)
+    monkeypatch.setenv("AML_APP_ROOT", str(tmp_path / "app"))
+    monkeypatch.setenv("AZUREML_ENTRY_SCRIPT", "inner/score.py")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(folder))
+    monkeypatch.setenv("WORKER_COUNT", "1")
+    with serving(None, folder=tmp_path / "server") as server:
+        assert server.score().json == str(folder)

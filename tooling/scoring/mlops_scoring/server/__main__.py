@@ -1,7 +1,8 @@
-"""`python -m mlops_scoring.server --configuration FILE`: serve one deployment on one address, without a gateway.
+"""`python -m mlops_scoring.server [--configuration FILE]`: serve one deployment on one address, without a gateway.
 
-This is what an image runs where a platform stands in front: Kubernetes, ACI, Azure ML. Exit codes: 0 stopped by SIGTERM
-after the last answer; 2 the settings cannot be used; 3 the model cannot be started; 4 the address is taken.
+Without a file, the variables that azureml-inference-server-http knows say what is served. This is what an image runs
+where a platform stands in front: Kubernetes, ACI, Azure ML. Exit codes: 0 stopped by SIGTERM after the last answer; 2 the
+settings cannot be used; 3 the model cannot be started; 4 the address is taken.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import importlib
 import importlib.util
+import json
 import logging
 import os
 import signal
@@ -18,15 +20,20 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_scoring.azureml_settings import Settings, load_settings
 from mlops_scoring.configuration import parse_worker_configuration
 from mlops_scoring.confinement import CannotConfine, become, keep_private, refuse_root
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.server.admin import ServerAdmin
 from mlops_scoring.server.cpu_limit import cpu_limit
 from mlops_scoring.server.fleet import CannotStart, Fleet
+from mlops_scoring.server.from_environment import make_document
 from mlops_scoring.supervisor.process import Launch
+from mlops_scoring.supervisor.scraping import Target, scrape_all
+from mlops_scoring.telemetry.families import counter
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
 
@@ -35,6 +42,7 @@ START_FAILED = 3
 ADDRESS_TAKEN = 4
 
 _BACKLOG = 2048
+_RESTARTS = ("mlops_server_worker_restarts", "Workers that were started again.")
 _TERMINATION_LOG = Path("/dev/termination-log")
 
 
@@ -46,13 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not options.user:
             refuse_root(os.environ)
-        parse_worker_configuration(Path(options.configuration).read_bytes())
+        settings = load_settings(os.environ)
+        served = _served(options.configuration, settings)
     except (OSError, InvalidDocument, CannotConfine) as error:
         return _give_up(str(error), BAD_SETTINGS)
     try:
-        listener, admin = _listen(options.listen), _listen(options.admin)
+        listener = _listen(options.listen or f"0.0.0.0:{settings.port}")
+        admin = _listen(options.admin or f"127.0.0.1:{settings.health_port or 5000}")
     except OSError as error:
-        return _give_up(f"{options.listen} or {options.admin} cannot be used: {error.strerror}", ADDRESS_TAKEN)
+        return _give_up(f"the address for clients or for the admin side cannot be used: {error}", ADDRESS_TAKEN)
+    workers = options.workers or settings.worker_count or cpu_limit()
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if importlib.util.find_spec("uvloop") is not None:
         factory = importlib.import_module("uvloop").new_event_loop
@@ -64,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tempfile.TemporaryDirectory(prefix="mlops-") as folder,
             asyncio.Runner(loop_factory=factory) as runner,
         ):
-            runner.run(_serve(options, listener, admin, Path(folder)))
+            place = Place(listener, admin, Path(folder))
+            runner.run(_serve(served, place, workers, options.drain_delay))
     except CannotConfine as refused:
         return _give_up(str(refused), BAD_SETTINGS)
     except CannotStart as failure:
@@ -74,10 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mlops_scoring.server", description=__doc__)
-    parser.add_argument("--configuration", required=True, help="file with the deployment's configuration")
-    parser.add_argument("--listen", default="0.0.0.0:5001", help="HOST:PORT for clients")
-    parser.add_argument("--admin", default="127.0.0.1:5000", help="HOST:PORT for probes and metrics")
-    parser.add_argument("--workers", type=int, default=cpu_limit(), help="processes; the CPU limit unless given")
+    parser.add_argument("--configuration", help="file with the deployment's configuration; variables unless given")
+    parser.add_argument("--listen", help="HOST:PORT for clients; 0.0.0.0:5001 unless given")
+    parser.add_argument("--admin", help="HOST:PORT for probes and metrics; 127.0.0.1:5000 unless given")
+    parser.add_argument("--workers", type=int, help="processes; WORKER_COUNT or the CPU limit unless given")
     parser.add_argument("--user", help="NAME or UID[:GID] to run as once the addresses are taken")
     parser.add_argument("--drain-delay", type=float, default=0, help="seconds between not ready and not listening")
     return parser.parse_args(arguments)
@@ -105,18 +117,52 @@ def _give_up(reason: str, code: int) -> int:
     return code
 
 
-async def _serve(options: argparse.Namespace, listener: socket.socket, admin: socket.socket, folder: Path) -> None:
+def _served(path: str | None, settings: Settings) -> Served:
+    """What is to be served, checked.
+
+    Raises:
+        InvalidDocument: It cannot be used.
+        OSError: The file cannot be read.
+    """
+    document = Path(path).read_bytes() if path else json.dumps(make_document(settings, sys.executable)).encode()
+    return Served(document, parse_worker_configuration(document).deployment.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A worker's configuration, and the live name in it."""
+
+    document: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The two addresses, and a private folder for the workers' sockets."""
+
+    listener: socket.socket
+    admin: socket.socket
+    folder: Path
+
+    def worker_admin(self, number: int) -> Path:
+        """Where a worker is asked for its metrics."""
+        return self.folder / f"{number}.sock"
+
+
+async def _serve(served: Served, place: Place, workers: int, drain_delay: float) -> None:
     loop = asyncio.get_running_loop()
-    launch = _launcher(options, listener, folder)
-    fleet = Fleet(launch, max(1, options.workers), _pass_on)
-    side = ServerAdmin(fleet)
+    configuration = place.folder / "worker.json"
+    configuration.write_bytes(served.document)
+    targets = [Target(served.name, number, place.worker_admin(number)) for number in range(workers)]
+    fleet = Fleet(_launcher(configuration, place), workers, _pass_on)
+    side = ServerAdmin(fleet, lambda: scrape_all([counter(*_RESTARTS, fleet.restarts)], targets))
     probes = Listener(side.handle, Limits())
-    server = await loop.create_server(probes, sock=admin)
+    server = await loop.create_server(probes, sock=place.admin)
 
     async def stop() -> None:
         side.draining = True
-        await asyncio.sleep(options.drain_delay)
-        listener.close()
+        await asyncio.sleep(drain_delay)
+        place.listener.close()
         fleet.stop()
 
     stopping: list[asyncio.Task[None]] = []
@@ -129,13 +175,13 @@ async def _serve(options: argparse.Namespace, listener: socket.socket, admin: so
         await probes.drain(0)
 
 
-def _launcher(options: argparse.Namespace, listener: socket.socket, folder: Path) -> Callable[[int], Launch]:
+def _launcher(configuration: Path, place: Place) -> Callable[[int], Launch]:
     environment: Mapping[str, str] = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    fixed = ("--configuration", str(Path(options.configuration).absolute()), "--direct")
+    descriptor = place.listener.fileno()
+    fixed = ("--configuration", str(configuration), "--direct", "--listen-fd", str(descriptor))
 
     def launch(number: int) -> Launch:
-        own = ("--listen-fd", str(listener.fileno()), "--admin", str(folder / f"{number}.sock"))
-        return Launch(sys.executable, (*fixed, *own), environment, (listener.fileno(),))
+        return Launch(sys.executable, (*fixed, "--admin", str(place.worker_admin(number))), environment, (descriptor,))
 
     return launch
 
