@@ -26,6 +26,7 @@ from mlops_scoring.worker import integrity, shims
 from mlops_scoring.worker.dialects.azureml import azureml_routes
 from mlops_scoring.worker.dialects.mlflow import mlflow_routes
 from mlops_scoring.worker.dialects.open_inference import open_inference_routes
+from mlops_scoring.worker.discretion import keep_quiet
 from mlops_scoring.worker.lifeline import Announcer, follow
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.run_threads import RunThreads
@@ -134,6 +135,7 @@ def start(deployment: Deployment) -> Scorer:
     """
     checked = integrity.verify(deployment.model_directory or "", deployment.model_files)
     os.environ.update(deployment.environment_variables)
+    keep_quiet()
     constant = {"deployment": deployment.name, "worker": os.getpid()}
     configure_logs(constant, deployment.code_directory, deployment.scoring_script)
     if deployment.model_directory is not None:
