@@ -8,6 +8,7 @@ own parser.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 
 from mlops_scoring.telemetry.families import Distribution, Family, Labels
@@ -15,6 +16,9 @@ from mlops_scoring.telemetry.families import Distribution, Family, Labels
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of what `render` makes."""
 
+_UNITS = {"s": "_seconds", "ms": "_milliseconds", "By": "_bytes"}
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_:]")
+_NOT_IN_LABELS = re.compile(r"[^a-zA-Z0-9_]|^(?=[0-9])")
 _IN_VALUES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 _IN_HELP = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
@@ -24,8 +28,17 @@ def render(families: Iterable[Family]) -> bytes:
     return "".join(line for family in families for line in _lines(family)).encode(errors="replace")
 
 
+def exposed_name(family: Family) -> str:
+    """A family's name as Prometheus has it, without `_total`: OpenTelemetry's names have dots, and no units."""
+    name = _NOT_IN_NAMES.sub("_", family.name).removesuffix("_total")
+    unit = _UNITS.get(family.unit, "")
+    return name if name.endswith(unit) else name + unit
+
+
 def _lines(family: Family) -> Iterator[str]:
-    name = f"{family.name}_total" if family.kind == "counter" else family.name
+    name = exposed_name(family)
+    if family.kind == "counter":
+        name = f"{name}_total"
     yield f"# HELP {name} {family.text.translate(_IN_HELP)}\n"
     yield f"# TYPE {name} {family.kind}\n"
     for point in family.points:
@@ -49,7 +62,8 @@ def labelled(labels: Labels) -> str:
     """Labels in braces, escaped; nothing where there are none."""
     if not labels:
         return ""
-    return "{" + ",".join(f'{name}="{value.translate(_IN_VALUES)}"' for name, value in labels) + "}"
+    pairs = (f'{_NOT_IN_LABELS.sub("_", name)}="{value.translate(_IN_VALUES)}"' for name, value in labels)
+    return "{" + ",".join(pairs) + "}"
 
 
 def number(value: float) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mlops_scoring.configuration import WorkerConfiguration
 from mlops_scoring.telemetry.export_settings import ExportSettings, export_settings
 from mlops_scoring.telemetry.exporting import FLUSH_SECONDS, MetricClock, SpanQueue
-from mlops_scoring.telemetry.exposition import render
+from mlops_scoring.telemetry.exposition import exposed_name, render
 from mlops_scoring.telemetry.families import Family, counter
 from mlops_scoring.telemetry.resources import merged_resource
+from mlops_scoring.telemetry.script_metrics import open_telemetry_metrics, prometheus_text
+from mlops_scoring.telemetry.script_traces import provide_tracers
 from mlops_scoring.telemetry.spans import Attributes
 from mlops_scoring.telemetry.worker_metrics import Extra, WorkerMetrics
 from mlops_scoring.telemetry.worker_tracing import WorkerTracer
@@ -43,12 +46,15 @@ class WorkerTelemetry:
             _log.warning("%s", problem)
         self._queues: list[SpanQueue] = []
         self._clocks: list[MetricClock] = []
-        families = (*extra, self._own_families)
+        resource = worker_resource(configuration, settings.resource)
+        script = open_telemetry_metrics(resource)
+        families = (*extra, self._own_families, *(() if script is None else (script,)))
         self._metrics = WorkerMetrics(
             lambda: threads.pending, threads.count, init_seconds, deployment.runtime, families
         )
         if settings.active:
-            self._start_sending(settings, worker_resource(configuration, settings.resource))
+            self._start_sending(settings, resource)
+        provide_tracers(settings.sampler, self._queues, resource)
         self._tracer = WorkerTracer(settings.sampler, tuple(self._queues))
 
     def _start_sending(self, settings: ExportSettings, resource: Attributes) -> None:
@@ -61,6 +67,19 @@ class WorkerTelemetry:
         if settings.metrics is not None:
             clock = MetricClock(OtlpSink(settings.metrics, resource), self.families, settings.metric_interval)
             self._clocks.append(clock)
+        if settings.azure_monitor is not None:
+            self._start_azure_monitor(settings, settings.azure_monitor, resource)
+
+    def _start_azure_monitor(self, settings: ExportSettings, connection_string: str, resource: Attributes) -> None:
+        from mlops_scoring.telemetry import azure_monitor  # noqa: PLC0415 - as above
+
+        try:
+            spans, metrics = (azure_monitor.AzureMonitorSink(connection_string, resource) for _ in range(2))
+        except azure_monitor.AzureMonitorUnavailable as unavailable:
+            _log.warning("%s", unavailable)
+            return
+        self._queues.append(SpanQueue(spans, settings.span_delay, settings.span_queue, settings.span_batch))
+        self._clocks.append(MetricClock(metrics, self.families, settings.metric_interval))
 
     def routes(self, routes: Routes) -> Routes:
         """The same routes, those that score within spans."""
@@ -68,12 +87,19 @@ class WorkerTelemetry:
 
     def families(self) -> Sequence[Family]:
         """All values as they are now."""
-        return self._metrics.families()
+        found: dict[str, Family] = {}
+        for family in self._metrics.families():
+            found.setdefault(exposed_name(family), family)
+        return list(found.values())
 
     @property
     def exposition(self) -> Callable[[], bytes]:
-        """Makes the text that Prometheus reads."""
-        return lambda: render(self.families())
+        """Makes the text that Prometheus reads; may run what the script has registered, so in a thread of its own."""
+        return self._expose
+
+    def _expose(self) -> bytes:
+        families = self.families()
+        return render(families) + prometheus_text({exposed_name(family) for family in families})
 
     def scored(self, scored: Scored) -> None:
         """One request was answered."""
@@ -81,10 +107,12 @@ class WorkerTelemetry:
 
     def close(self) -> None:
         """Send what waits, in bounded time."""
-        for clock in self._clocks:
-            clock.close(FLUSH_SECONDS)
-        for queue in self._queues:
-            queue.close(FLUSH_SECONDS)
+        parts: list[MetricClock | SpanQueue] = [*self._clocks, *self._queues]
+        ends = [threading.Thread(target=part.close, args=(FLUSH_SECONDS,), daemon=True) for part in parts]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join(FLUSH_SECONDS + 1)
 
     def _own_families(self) -> Iterable[Family]:
         if self._queues:
