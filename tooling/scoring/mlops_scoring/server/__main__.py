@@ -1,8 +1,8 @@
 """`python -m mlops_scoring.server [--configuration FILE]`: serve one deployment on one address, without a gateway.
 
 Without a file, the variables that azureml-inference-server-http knows say what is served. This is what an image runs
-where a platform stands in front: Kubernetes, ACI, Azure ML. Exit codes: 0 stopped by SIGTERM after the last answer; 2 the
-settings cannot be used; 3 the model cannot be started; 4 the address is taken.
+where a platform stands in front: Kubernetes, ACI, Azure ML. Exit codes: 0 stopped by SIGTERM after the last answer; 2
+the settings cannot be used; 3 the model cannot be started; 4 the address is taken.
 """
 
 from __future__ import annotations
