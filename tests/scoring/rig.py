@@ -295,8 +295,8 @@ class Worker:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
 
-def launch_worker(folder: Path, deployment: Mapping[str, object]) -> tuple[Worker, dict[str, str]]:
-    """Start a worker and wait for what it announces.
+def launch_worker(folder: Path, deployment: Mapping[str, object], *options: str) -> tuple[Worker, dict[str, str]]:
+    """Start a worker, perhaps with further options, and wait for what it announces.
 
     Returns:
         The worker, and its announcement; empty where it ended without one.
@@ -311,7 +311,7 @@ def launch_worker(folder: Path, deployment: Mapping[str, object]) -> tuple[Worke
         process = subprocess.Popen(
             [
                 *(str(deployment["python"]), "-P", "-m", "mlops_scoring.worker", "--configuration", str(configuration)),
-                *("--socket", str(folder / "w.sock"), "--status-fd", str(writer)),
+                *("--socket", str(folder / "w.sock"), "--status-fd", str(writer), *options),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
