@@ -15,6 +15,7 @@ from mlops_scoring.configuration import Deployment
 from mlops_scoring.worker.prediction import DATATYPES, Array, Feed, Signature, Table, TensorSpec
 from mlops_scoring.worker.runtimes import frames
 from mlops_scoring.worker.runtimes.batching import Run, batched
+from mlops_scoring.worker.runtimes.mlflow_code import refuse_code
 from mlops_scoring.worker.runtimes.named import check_names, named_values
 from mlops_scoring.worker.runtimes.schemas import tensors_schema
 from mlops_scoring.worker.runtimes.tabular import check_width, table_schema
@@ -143,6 +144,8 @@ def load_mlflow(directory: Path, deployment: Deployment) -> MlflowPredictor:
         refused = importlib.import_module("mlflow.exceptions").MlflowException
     except ImportError as error:
         raise StartFailed(f"the environment lacks {error.name}; add it to the pip requirements") from None
+    described = importlib.import_module("mlflow.models").Model.load(str(found[0].parent))
+    refuse_code(described.flavors, deployment.pickle_policy)
     model = pyfunc.load_model(str(found[0].parent))
 
     def run(feed: Feed, outputs: Sequence[str]) -> list[Any]:
