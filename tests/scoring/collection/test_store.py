@@ -34,6 +34,10 @@ def open_store(folder: Path, figures: Figures) -> Store:
     return Store(folder, PLACE, "Hour", figures)
 
 
+def refusal_of(writing: Store) -> OSError | None:
+    return writing.refusal
+
+
 def line(number: int) -> bytes:
     return json.dumps({"specversion": "1.0", "correlationid": str(number), "data": number}).encode() + b"\n"
 
@@ -112,10 +116,10 @@ def test_a_folder_that_cannot_be_made_is_counted_and_tried_again(store: Path, fi
     writing = open_store(store, figures)
     writing.append("inputs", [line(1), line(2)])
     assert figures.snapshot().dropped["disk"] == 2
-    assert writing.refusal is not None
+    assert isinstance(refusal_of(writing), OSError)
     store.unlink()
     writing.append("inputs", [line(3)])
-    assert writing.refusal is None
+    assert refusal_of(writing) is None
     assert figures.snapshot().collected == {"inputs": 1}
     writing.close()
 

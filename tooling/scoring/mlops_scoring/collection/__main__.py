@@ -1,7 +1,7 @@
 """`python -m mlops_scoring.collection`: roll collected events into Parquet, or add labels to them.
 
     python -m mlops_scoring.collection compact DIRECTORY [--before TIME]
-    python -m mlops_scoring.collection label DIRECTORY --service S --model M --version V [FILE]
+    python -m mlops_scoring.collection label DIRECTORY --service S --model M --version V [--file FILE]
 
 Both print one JSON object. Exit codes: 0 done; 1 the disk refuses, or pyarrow is not installed; 2 the arguments or the
 labels cannot be used, and nothing was done.
@@ -48,7 +48,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     labelling.add_argument("directory", type=_folder, help="the store's folder")
     for name in ("service", "model", "version"):
         labelling.add_argument(f"--{name}", required=True)
-    labelling.add_argument("file", nargs="?", type=Path, help="labels, one JSON object a line; else standard input")
+    labelling.add_argument("--file", type=Path, help="labels, one JSON object a line; else standard input")
     return parser.parse_args(arguments)
 
 
