@@ -36,6 +36,7 @@ def main(folder: Path) -> None:
     mlflow = importlib.import_module("mlflow")
     signature = mlflow.models.infer_signature(frame[["a", "b", "c"]], named.predict(frame[["a", "b", "c"]]))
     mlflow.sklearn.save_model(named, str(folder / "mlflow"), signature=signature, pip_requirements=[])
+    write_mlflow(folder)
     rows = features[[0, 60, 120]]
     expected = {
         "rows": rows.tolist(),
@@ -66,6 +67,43 @@ def write_onnx(folder: Path, logistic: object, named: object) -> None:
     for name, model in made.items():
         (folder / name).mkdir()
         (folder / name / "model.onnx").write_bytes(model.SerializeToString())
+
+
+PYFUNC = """
+import mlflow
+import pandas
+
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        if isinstance(model_input, pandas.DataFrame):
+            if (model_input.iloc[:, 0] == 666).any():
+                raise ValueError("secret")
+            gaps = model_input.select_dtypes("number").sum(axis=1).where(model_input.iloc[:, 0] > 0)
+            return pandas.DataFrame({"sum": gaps * (params or {}).get("factor", 1), "text": model_input.iloc[:, -1]})
+        return model_input.sum(axis=(1, 2))
+
+mlflow.models.set_model(Model())
+"""
+"""An MLflow model without a pickle; with columns it has parameters and gaps, with a tensor neither."""
+
+
+def write_mlflow(folder: Path) -> None:
+    """Models of code: one with columns of several types and a parameter, one with a tensor."""
+    mlflow, schema = importlib.import_module("mlflow"), importlib.import_module("mlflow.types.schema")
+    code = folder / "pyfunc.py"
+    code.write_text(PYFUNC, encoding="utf-8")
+    kinds = {"count": "long", "size": "double", "there": "boolean", "text": "string"}
+    columns = schema.Schema([schema.ColSpec(kind, name) for name, kind in kinds.items()])
+    numpy = importlib.import_module("numpy")
+    tensor = schema.Schema([schema.TensorSpec(numpy.dtype("float32"), (-1, 2, 2))])
+    params = schema.ParamSchema([schema.ParamSpec("factor", "double", 1.0)])
+    signatures = {
+        "mlflow-columns": mlflow.models.ModelSignature(inputs=columns, params=params),
+        "mlflow-tensor": mlflow.models.ModelSignature(inputs=tensor),
+    }
+    for name, signature in signatures.items():
+        path = str(folder / name)
+        mlflow.pyfunc.save_model(path, python_model=str(code), signature=signature, pip_requirements=[])
 
 
 def write_echo(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.scoring.rig import Worker, launch_worker, make_deployment
 
@@ -30,16 +31,19 @@ class ModelWorkers:
         python: The models' interpreter.
         models: The folder with the models.
         folder: Where workers may write.
+
+    Attributes:
+        python: That interpreter.
     """
 
     def __init__(self, python: Path, models: Path, folder: Path) -> None:
         """None is started."""
-        self._python = python
+        self.python = python
         self._models = models
         self._folder = folder
         self._started: dict[str, Worker] = {}
 
-    def deployment(self, runtime: str, name: str, **changes: object) -> dict[str, object]:
+    def deployment(self, runtime: str, name: str, **changes: Any) -> dict[str, object]:  # noqa: ANN401 - JSON
         """A deployment of one of the models, called after its folder, in version 7."""
         directory = self._models / name
         files = {
@@ -48,7 +52,7 @@ class ModelWorkers:
             if path.is_file()
         }
         return make_deployment(
-            python=str(self._python),
+            python=str(self.python),
             runtime=runtime,
             model={"name": name, "version": "7"},
             model_directory=str(directory),
@@ -57,7 +61,7 @@ class ModelWorkers:
             **changes,
         )
 
-    def serve(self, runtime: str, name: str, **changes: object) -> Worker:
+    def serve(self, runtime: str, name: str, **changes: Any) -> Worker:  # noqa: ANN401 - JSON
         """A worker with one of the models, ready; the same one for the same wishes."""
         key = f"{runtime} {name} {changes}"
         if key not in self._started:

@@ -105,7 +105,7 @@ def test_every_runtime_answers_and_gives_what_is_asked_for(
     assert (answer["id"], answer["model_name"], answer["model_version"]) == ("7", name, "7")
     assert answer["outputs"][0] == {"name": labels, "datatype": "INT64", "shape": [3], "data": expected["labels"]}
     assert len(answer["outputs"]) == (1 if runtime == "sklearn" else 2)
-    wanted = {"outputs": [{"name": probabilities}]}
+    wanted: Any = {"outputs": [{"name": probabilities}]}
     (found,) = infer(worker, name, matrix(*expected["rows"], datatype=datatype, **wanted)).json["outputs"]
     flat = [value for row in expected["probabilities"] for value in row]
     assert (found["shape"], found["data"]) == ([3, 3], pytest.approx(flat, abs=1e-5))

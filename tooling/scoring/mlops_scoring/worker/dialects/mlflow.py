@@ -14,7 +14,7 @@ from typing import Any
 
 from mlops_scoring import __version__
 from mlops_scoring.worker.dialects.mlflow_forms import Invocation, check_content_type, read
-from mlops_scoring.worker.prediction import Table
+from mlops_scoring.worker.prediction import Feed, Predictor, Table
 from mlops_scoring.worker.routes import Route, Routes
 from mlops_scoring.worker.runtimes.mlflow import MlflowPredictor
 from mlops_scoring.worker.runtimes.scorer import ModelScorer
@@ -86,19 +86,25 @@ def _model_answering(scorer: ModelScorer) -> Answering:
 
     def answer(request: ScoringRequest) -> Answer:
         invocation = read(request)
-        if invocation.params:
-            raise Unfit("params: the model takes none.")
-        content = invocation.content
-        if isinstance(content, Values):
-            feed = predictor.feed_values(content.values, content.where)
-        else:
-            feed = predictor.feed_table(content)
-        started = time.perf_counter()
-        (found,) = predictor.predict(feed, (predictor.output_of("predict"),))
+        try:
+            feed = _feed(predictor, invocation)
+            started = time.perf_counter()
+            (found,) = predictor.predict(feed, (predictor.output_of("predict"),))
+        except Unfit as unfit:
+            return error(unfit.status, "INVALID_PARAMETER_VALUE", str(unfit))
         milliseconds = (time.perf_counter() - started) * 1000
         return predictions(predictor.plain(found), milliseconds)
 
     return answer
+
+
+def _feed(predictor: Predictor, invocation: Invocation) -> Feed:
+    if invocation.params:
+        raise Unfit("params: the model takes none.")
+    content = invocation.content
+    if isinstance(content, Values):
+        return predictor.feed_values(content.values, content.where)
+    return predictor.feed_table(content)
 
 
 def _script_answering(scorer: Scorer) -> Answering:

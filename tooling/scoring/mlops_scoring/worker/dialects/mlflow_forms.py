@@ -88,8 +88,6 @@ def _content(form: str, value: object) -> Table | Values:
                     raise Unfit(f"instances[{place}]: must have the same names as the first: {', '.join(names)}.")
             return Values({name: [item[name] for item in value] for name in names}, "instances")
         case _:
-            if not isinstance(value, list | dict):
-                raise Unfit(f"{form}: must be a list, or an object with lists by name.")
             return Values(value, form)
 
 
