@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.scoring.environments import run_in
+
 COLLECTING = (
     "azureml-ai-monitoring==1.0.0",
     "cloudevents==2.2.0",
@@ -17,26 +19,36 @@ COLLECTING = (
 )
 """Azure ML's collector with what it needs, the SDK of CloudEvents, and what writes Parquet."""
 
-TABLES = """
+ROLL = """
 import json, sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 import pyarrow.parquet as pq
+from mlops_scoring.collection.compact import compact
 
 def plain(value):
     return value.isoformat() if isinstance(value, datetime) else value
 
-print(json.dumps([
+store = Path(sys.argv[1])
+report = asdict(compact(store))
+print(json.dumps([report, [
     {
-        "name": str(path.relative_to(sys.argv[1])),
+        "name": str(path.relative_to(store)),
         "types": {field.name: str(field.type) for field in pq.read_schema(path)},
         "json": [field.name for field in pq.read_schema(path) if (field.metadata or {}).get(b"encoding") == b"json"],
         "rows": [{k: plain(v) for k, v in row.items()} for row in pq.ParquetFile(path).read().to_pylist()],
     }
-    for path in sorted(Path(sys.argv[1]).rglob("*.parquet"))
-]))
+    for path in sorted(store.rglob("*.parquet"))
+]]))
 """
-"""Program that prints every table below a folder."""
+"""Program that rolls a store up, and prints the report and every table."""
+
+
+def roll(python: Path, store: Path) -> tuple[Any, list[Any]]:
+    """Roll a store up; the report, and what pyarrow reads."""
+    report, tables = run_in(python, ROLL, str(store))
+    return report, tables
 
 
 def event_files(store: Path, designation: str = "*") -> list[Path]:

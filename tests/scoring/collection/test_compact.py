@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.scoring.collection.stores import TABLES
+from tests.scoring.collection.stores import roll
 from tests.scoring.environments import run_in
 
 from mlops_scoring.collection.events import Envelope, Event
@@ -47,12 +47,6 @@ def compact(python: Path, store: Path, *arguments: str) -> Any:  # noqa: ANN401 
     return json.loads(done.stdout)
 
 
-def tables(python: Path, store: Path) -> list[Any]:
-    """What pyarrow reads."""
-    found: list[Any] = run_in(python, TABLES, str(store))
-    return found
-
-
 def decoded(table: Any, name: str) -> tuple[str, list[Any]]:  # noqa: ANN401 - JSON
     """Type and values of one column, decoded where it is JSON."""
     values = [row[name] for row in table["rows"]]
@@ -63,9 +57,9 @@ def decoded(table: Any, name: str) -> tuple[str, list[Any]]:  # noqa: ANN401 - J
 
 def test_rows_come_back_with_their_events(collecting_python: Path, store: Path) -> None:
     path = write_events(store, [[{"a": 1, "b": "x"}, {"a": 2, "b": None}], [{"a": 3, "c": 0.1}]])
-    assert compact(collecting_python, store) == {"files": 1, "rows": 3, "torn": 0, "open": 0}
+    report, (table,) = roll(collecting_python, store)
+    assert report == {"files": 1, "rows": 3, "torn": 0, "open": 0}
     assert not path.exists()
-    (table,) = tables(collecting_python, store)
     assert table["name"] == str(DAY / "20260131T05-a-1.parquet")
     kept = [{name: row[name] for name in ("_correlationid", "_row", "a", "b", "c")} for row in table["rows"]]
     assert kept == [
@@ -105,8 +99,8 @@ COLUMNS: dict[str, tuple[list[Any], str]] = {
 def test_each_kind_of_value_comes_back_exactly(collecting_python: Path, store: Path) -> None:
     for name, (values, _) in COLUMNS.items():
         write_events(store, [[{"x": value}] for value in values], name.replace(" ", "-"))
-    compact(collecting_python, store)
-    found = {table["name"]: decoded(table, "x") for table in tables(collecting_python, store)}
+    _, tables = roll(collecting_python, store)
+    found = {table["name"]: decoded(table, "x") for table in tables}
     assert found == {
         f"{DAY}/{name.replace(' ', '-')}.parquet": (expected, values) for name, (values, expected) in COLUMNS.items()
     }
@@ -115,8 +109,7 @@ def test_each_kind_of_value_comes_back_exactly(collecting_python: Path, store: P
 def test_names_of_columns_cannot_be_confused(collecting_python: Path, store: Path) -> None:
     record = {"_id": 1, "__id": 2, "id": 3, "_row": 4, "": 5, "data": 6, "_data": 7, "time": 8, "_time": "x"}
     write_events(store, [[record]])
-    compact(collecting_python, store)
-    (table,) = tables(collecting_python, store)
+    _, (table,) = roll(collecting_python, store)
     row = table["rows"][0]
     assert {name.removeprefix("_"): row[name] for name in row if name.startswith("__")} == {
         "_id": 1,
@@ -133,8 +126,8 @@ def test_data_without_columns_is_kept_as_text(collecting_python: Path, store: Pa
     wide = [[{f"c{number}-{n}": n for n in range(100)}] for number in range(30)]
     write_events(store, data, "1")
     write_events(store, wide, "2")
-    assert compact(collecting_python, store)["rows"] == 37
-    mixed, text = tables(collecting_python, store)
+    report, (mixed, text) = roll(collecting_python, store)
+    assert report["rows"] == 37
     read = [[{"a": row["a"]}] if row["_row"] is not None else json.loads(row["_data"]) for row in mixed["rows"]]
     assert read == data
     assert len(text["types"]) < 20
@@ -146,11 +139,12 @@ def test_files_that_drift_apart_are_read_together(collecting_python: Path, store
     write_events(store, [[{"a": 1, "b": "x"}]], "1")
     write_events(store, [[{"a": 0.5}]], "2")
     write_events(store, [[{"a": None, "c": True}]], "3")
-    compact(collecting_python, store)
     program = """
 import json, sys
 from pathlib import Path
 import pyarrow as pa, pyarrow.dataset as ds, pyarrow.parquet as pq
+from mlops_scoring.collection.compact import compact
+compact(Path(sys.argv[1]))
 files = sorted(Path(sys.argv[1]).rglob("*.parquet"))
 schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
 print(json.dumps(ds.dataset(files, schema=schema).to_table(columns=["a", "b", "c"]).to_pylist()))
@@ -165,8 +159,8 @@ print(json.dumps(ds.dataset(files, schema=schema).to_table(columns=["a", "b", "c
 def test_torn_and_foreign_lines_are_skipped_and_counted(collecting_python: Path, store: Path) -> None:
     foreign = b'{"specversion": "1.0", "time": "yesterday", "data": [{"a": 9}]}\n'
     write_events(store, [[{"a": 1}]], tail=b"garbage\n" + foreign + b'{"specversion": "1.0", "da')
-    assert compact(collecting_python, store) == {"files": 1, "rows": 2, "torn": 2, "open": 0}
-    (table,) = tables(collecting_python, store)
+    report, (table,) = roll(collecting_python, store)
+    assert report == {"files": 1, "rows": 2, "torn": 2, "open": 0}
     assert decoded(table, "a") == ("int64", [1, 9])
     assert table["rows"][1]["_time"] is None
 
@@ -187,11 +181,11 @@ def test_only_what_is_closed_and_old_enough_is_rolled_up(collecting_python: Path
 def test_what_a_killed_run_left_is_made_again_and_never_twice(collecting_python: Path, store: Path) -> None:
     path = write_events(store, [[{"a": number}] for number in range(100)])
     content = path.read_bytes()
-    compact(collecting_python, store)
+    roll(collecting_python, store)
     path.write_bytes(content)  # as if it had been killed between the rename and the removal
     path.with_suffix(".parquet.unfinished").write_bytes(b"half")
-    assert compact(collecting_python, store)["rows"] == 100
-    (table,) = tables(collecting_python, store)
+    report, (table,) = roll(collecting_python, store)
+    assert report["rows"] == 100
     assert [row["a"] for row in table["rows"]] == list(range(100))
     assert [file.name for file in (store / DAY).iterdir()] == ["20260131T05-a-1.parquet"]
 
@@ -211,8 +205,8 @@ def test_runs_that_are_killed_at_any_moment_lose_and_double_nothing(collecting_p
             process.wait()
         if time.monotonic() - began > 20:
             break
-    compact(collecting_python, store)
-    numbers = [row["n"] for table in tables(collecting_python, store) for row in table["rows"]]
+    _, tables = roll(collecting_python, store)
+    numbers = [row["n"] for table in tables for row in table["rows"]]
     assert sorted(numbers) == [number * 10_000 + row for number in range(4) for row in range(3000)]
     assert not list(store.rglob("*.jsonl*"))
 
@@ -225,7 +219,8 @@ def test_two_runs_at_once_do_the_work_once(collecting_python: Path, store: Path)
     reports = [json.loads(process.communicate()[0]) for process in runs]
     assert [process.returncode for process in runs] == [0, 0]
     assert sum(report["files"] for report in reports) == 6
-    numbers = [row["n"] for table in tables(collecting_python, store) for row in table["rows"]]
+    _, tables = roll(collecting_python, store)
+    numbers = [row["n"] for table in tables for row in table["rows"]]
     assert sorted(numbers) == [number * 1000 + row for number in range(6) for row in range(500)]
 
 
@@ -261,11 +256,12 @@ def test_labels_lie_beside_inputs_and_join_by_correlation_id(
     assert report["labels"] == 2
     assert Path(report["file"]).stat().st_mode & 0o777 == 0o600
     assert Path(report["file"]).parent.parent.parent.parent == store / "svc/model/1/labels"
-    compact(collecting_python, store)
     program = """
 import json, sys
 from pathlib import Path
 import pyarrow.parquet as pq
+from mlops_scoring.collection.compact import compact
+compact(Path(sys.argv[1]))
 def read(name):
     (file,) = Path(sys.argv[1]).glob(f"*/*/*/{name}/*/*/*/*.parquet")
     return pq.ParquetFile(file).read()
