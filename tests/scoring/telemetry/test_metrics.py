@@ -82,7 +82,11 @@ def test_a_worker_that_hangs_is_left_out_of_a_scrape_and_holds_nobody_up(serving
         assert values(found["mlops_gateway_requests"], deployment="blue-1", status="2xx") == [1]
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert values(scrape(serving)["mlops_worker_up"], deployment="blue-1", worker="0") == [1]
+
+    def is_back() -> bool:
+        return values(scrape(serving)["mlops_worker_up"], deployment="blue-1", worker="0") == [1]
+
+    await_truth(is_back, "the worker answers again")
 
 
 def test_a_dead_workers_restart_is_counted_and_metrics_go_on(serving: Supervised) -> None:

@@ -53,7 +53,8 @@ def _histogram(name: str, labels: Labels, distribution: Distribution) -> Iterato
     below = 0
     for bound, count in zip((*distribution.bounds, math.inf), distribution.counts, strict=True):
         below += count
-        yield f"{name}_bucket{labelled((*labels, ('le', number(bound))))} {below}\n"
+        limit = "+Inf" if math.isinf(bound) else repr(float(bound))
+        yield f"{name}_bucket{labelled((*labels, ('le', limit)))} {below}\n"
     yield f"{name}_sum{labelled(labels)} {number(distribution.total)}\n"
     yield f"{name}_count{labelled(labels)} {below}\n"
 

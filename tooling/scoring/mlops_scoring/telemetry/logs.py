@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
             "time": timestamp(record.created),
             "level": record.levelname,
             "logger": record.name,
-            "message": _bounded(redact(record.getMessage())),
+            "message": _bounded(redact(_message(record))),
         }
         asked = CURRENT.get()
         if asked is not None and asked.request_id:
@@ -99,6 +99,13 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - arguments that do not fit the message, objects that cannot be shown
+        return f"unreadable record: {record.msg!r}: {type(error).__name__}"
+
+
 def _bounded(text: str) -> str:
     if len(text) <= _MAX_CHARACTERS:
         return text
@@ -122,7 +129,7 @@ class DescriptorHandler(logging.Handler):
         """Write one record."""
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001 - arguments that do not fit the message, objects that cannot be shown
+        except Exception as error:  # noqa: BLE001 - a formatter of a script's
             line = json.dumps({"level": "ERROR", "logger": record.name, "message": f"unreadable record: {error!r}"})
         data = line.encode("utf-8", "backslashreplace") + b"\n"
         with contextlib.suppress(OSError):
