@@ -225,7 +225,7 @@ def verdict(text: str | bytes, *, at: float = NOW, endpoint: str = "fraud") -> i
     value = text if isinstance(text, bytes) else text.encode()
     request.headers = [(b"authorization", b"Bearer " + value)]
     refusal = TokenGuard([KEY, SigningKey("k0", b"o" * 32)], endpoint, lambda: at).refuse(request)
-    assert request.options == {b"authorization"}
+    assert request.options == frozenset({b"authorization"})
     return None if refusal is None else refusal.status
 
 

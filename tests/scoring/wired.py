@@ -85,17 +85,19 @@ class Wired:
     async def converse(self, *pieces: bytes, half_close: bool = False) -> bytes:
         """Send, and read until the other side ends the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for piece in pieces:
-            writer.write(piece)
-            with contextlib.suppress(ConnectionError):
-                await writer.drain()
-        if half_close:
-            writer.write_eof()
         received = b""
-        with contextlib.suppress(ConnectionError):
-            while chunk := await reader.read(65536):
-                received += chunk
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError):
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                if half_close:
+                    writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                while chunk := await reader.read(65536):
+                    received += chunk
+        finally:
+            writer.close()
         return received
 
 

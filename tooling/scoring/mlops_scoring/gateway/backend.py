@@ -109,6 +109,8 @@ class Backend:
             return False
         chosen = min(ready, key=lambda upstream: (upstream.streams, upstream.in_flight))
         if chosen.streams < MAX_STREAMS:
+            self._upstreams.remove(chosen)
+            self._upstreams.append(chosen)
             request.assigned(chosen)
         else:
             self._enqueue(self._streams, request)
