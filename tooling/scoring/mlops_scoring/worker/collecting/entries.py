@@ -13,7 +13,7 @@ from mlops_scoring.collection.privacy import Unfiltered
 from mlops_scoring.collection.settings import INPUTS, OUTPUTS, REQUEST, RESPONSE
 from mlops_scoring.collection.writer import Dropped, Line
 from mlops_scoring.worker.collecting.plan import Kept, Plan, StoreKey
-from mlops_scoring.worker.collecting.rows import input_records, output_records
+from mlops_scoring.worker.collecting.rows import input_records, output_records, plain_body
 from mlops_scoring.worker.entry_script import is_json
 from mlops_scoring.worker.observing import Scored
 
@@ -85,8 +85,9 @@ class Captured:
                 yield self.press.line(kept, self._event(kept))
             except Unfiltered as error:
                 yield Dropped("unfiltered", str(error))
-            except (Unreadable, ValueError, RecursionError) as error:
-                yield Dropped("malformed", f"{kept.name}: {error if isinstance(error, Unreadable) else 'not readable'}")
+            except Exception as error:  # noqa: BLE001 - whatever one side holds, the other is kept
+                why = str(error) if isinstance(error, Unreadable) else type(error).__name__
+                yield Dropped("malformed", f"{kept.name}: {why}")
 
     def _event(self, kept: Kept) -> Event:
         scored = self.scored
@@ -105,7 +106,7 @@ class Captured:
             case "request":
                 attributes = {**identity, "httppath": request.path, **self.press.headers(kept, scored)}
                 return _payload(
-                    kept, REQUEST, request.body, request.header(b"content-type"), scored.started, attributes
+                    kept, REQUEST, plain_body(request), request.header(b"content-type"), scored.started, attributes
                 )
             case _:
                 kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 
 from mlops_scoring.collection.events import Unreadable
@@ -27,6 +28,8 @@ PREDICTION = "prediction"
 
 _INPUT_FIELDS = ("dataframe_split", "dataframe_records", "instances", "inputs", "input_data", "data")
 _TENSORS = "/v2/"
+_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_LARGEST = 64 * 1024 * 1024
 
 
 def model_columns(schema: Schema) -> tuple[str, ...]:
@@ -38,6 +41,26 @@ def model_columns(schema: Schema) -> tuple[str, ...]:
             return ()
 
 
+def plain_body(request: ScoringRequest) -> bytes:
+    """The body of a request without its compression.
+
+    Raises:
+        Unreadable: It is not compressed as it says, or too large.
+    """
+    coding = request.header(b"content-encoding").strip().lower()
+    if coding not in _WINDOWS:
+        return request.body
+    unpacker = zlib.decompressobj(_WINDOWS[coding])
+    try:
+        body = unpacker.decompress(request.body, _LARGEST)
+    except zlib.error:
+        body = b""
+    if not unpacker.eof:
+        message = "a compressed body that cannot be read"
+        raise Unreadable(message)
+    return body
+
+
 def input_records(request: ScoringRequest, columns: Sequence[str]) -> list[Record]:
     """What a model was asked about.
 
@@ -45,11 +68,12 @@ def input_records(request: ScoringRequest, columns: Sequence[str]) -> list[Recor
         Unreadable: It is in no form that the runtimes without an entry script take.
         ValueError: As above.
     """
+    body = plain_body(request)
     if request.path.startswith(_TENSORS):
-        return tensor_records(request.body, request.header(HEADER_LENGTH).encode() or None, "inputs", columns)
+        return tensor_records(body, request.header(HEADER_LENGTH).encode() or None, "inputs", columns)
     if request.header(b"content-type").partition(";")[0].strip().lower() == "text/csv":
-        return _csv_records(request.body)
-    document = json.loads(request.body)
+        return _csv_records(body)
+    document = json.loads(body)
     if isinstance(document, dict):
         for name in _INPUT_FIELDS:
             if name in document:

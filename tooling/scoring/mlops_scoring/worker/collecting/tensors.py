@@ -97,7 +97,8 @@ def _tensors(listed: Sequence[object], binary: memoryview) -> Iterator[_Tensor]:
                 message = "a tensor without data"
                 raise Unreadable(message)
         sizes = tuple(size for size in shape if isinstance(size, int) and size >= 0)
-        if len(sizes) != len(shape) or math.prod(sizes) != len(values):
+        # A dimension of none beside a large one would be many records of nothing.
+        if len(sizes) != len(shape) or math.prod(sizes) != len(values) or (sizes and sizes[0] > len(values)):
             message = "a tensor whose shape is not that of its data"
             raise Unreadable(message)
         yield _Tensor(name, sizes, values)
@@ -128,7 +129,7 @@ def _decoded(datatype: str, data: memoryview) -> list[object]:
 
 def _strings(data: memoryview) -> Iterator[str]:
     position = 0
-    while position < len(data):
+    while position + 4 <= len(data):
         (length,) = struct.unpack_from("<I", data, position)
         position += 4
         yield bytes(data[position : position + length]).decode("utf-8", "backslashreplace")
