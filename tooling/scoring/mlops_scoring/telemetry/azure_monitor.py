@@ -113,7 +113,7 @@ def _readable(span: Span, resource: Any) -> object:  # noqa: ANN401 - the SDK's 
         context=trace.SpanContext(span.trace_id, span.span_id, is_remote=False, trace_flags=flags),
         parent=parent if span.parent_id else None,
         resource=resource,
-        attributes=dict(span.attributes),
+        attributes=span.all_attributes,
         events=[sdk.Event(event.name, dict(event.attributes), event.time) for event in span.events],
         kind=trace.SpanKind[span.kind.upper()],
         instrumentation_scope=scope,

@@ -6,20 +6,26 @@ a small worker have none to give. The tests decode what is made with opentelemet
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import assert_never
 
 from mlops_scoring import __version__
 from mlops_scoring.telemetry.families import Distribution, Family, Point
 from mlops_scoring.telemetry.protobuf import block, double, fixed32, fixed64, text, whole
-from mlops_scoring.telemetry.spans import Attributes, AttributeValue, Span
+from mlops_scoring.telemetry.spans import Attributes, AttributeValue, Span, SpanKind
 
 _KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _STATUS_OK, _STATUS_ERROR = 1, 2
 _CUMULATIVE = 2
 _SAMPLED, _HAS_IS_REMOTE, _IS_REMOTE = 0x1, 0x100, 0x200
 _SCOPE = "mlops_scoring"
+_IDS = struct.Struct("<BB16sBB8s")
+_TRACE_ID, _SPAN_ID = (0x0A, 16), (0x12, 8)  # tag and length of fields 1 and 2
+_TIMES = struct.Struct("<BQBQ")
+_START, _END = 0x39, 0x41  # tags of fields 7 and 8, fixed64
 
 
 def encode_traces(resource: Attributes, spans: Iterable[Span]) -> bytes:
@@ -49,29 +55,44 @@ def _scope(name: str) -> bytes:
 
 
 def _span(span: Span) -> bytes:
-    flags = _SAMPLED
-    if span.remote_parent is not None and span.parent_id:
-        flags |= _HAS_IS_REMOTE | (_IS_REMOTE if span.remote_parent else 0)
+    is_remote = span.remote_parent if span.parent_id else None
     parts = [
-        block(1, span.trace_id.to_bytes(16, "big")),
-        block(2, span.span_id.to_bytes(8, "big")),
-        text(3, span.state) if span.state else b"",
-        block(4, span.parent_id.to_bytes(8, "big")) if span.parent_id else b"",
-        text(5, span.name),
-        whole(6, _KINDS[span.kind]),
-        fixed64(7, span.start),
-        fixed64(8, span.end),
+        _ids(span.trace_id, span.span_id),
+        _TIMES.pack(_START, span.start, _END, span.end),
+        _alike(span.name, span.kind, span.shared, (span.error, span.fine), is_remote),
         _attributes(9, span.attributes),
-        *(block(11, fixed64(1, e.time), text(2, e.name), _attributes(3, e.attributes)) for e in span.events),
     ]
-    for link in span.links:
-        ids = block(1, link.trace_id.to_bytes(16, "big")) + block(2, link.span_id.to_bytes(8, "big"))
-        parts.append(block(13, ids, _attributes(4, link.attributes)))
-    if span.error is not None:
-        parts.append(block(15, text(2, span.error) if span.error else b"", whole(3, _STATUS_ERROR)))
-    elif span.fine:
+    if span.state:
+        parts.append(text(3, span.state))
+    if span.parent_id:
+        parts.append(block(4, span.parent_id.to_bytes(8, "big")))
+    parts += [block(11, fixed64(1, e.time), text(2, e.name), _attributes(3, e.attributes)) for e in span.events]
+    parts += [block(13, _ids(n.trace_id, n.span_id), _attributes(4, n.attributes)) for n in span.links]
+    return b"".join(parts)
+
+
+def _ids(trace_id: int, span_id: int) -> bytes:
+    return _IDS.pack(*_TRACE_ID, trace_id.to_bytes(16, "big"), *_SPAN_ID, span_id.to_bytes(8, "big"))
+
+
+@lru_cache(maxsize=512)
+def _alike(
+    name: str,
+    kind: SpanKind,
+    shared: tuple[tuple[str, str | int], ...],
+    ended: tuple[str | None, bool],
+    is_remote: bool | None,  # noqa: FBT001 - unknown is a third value
+) -> bytes:
+    """What many spans have alike, and is encoded once: protobuf's fields come in any order."""
+    error, fine = ended
+    flags = _SAMPLED
+    if is_remote is not None:
+        flags |= _HAS_IS_REMOTE | (_IS_REMOTE if is_remote else 0)
+    parts = [text(5, name), whole(6, _KINDS[kind]), _attributes(9, shared), fixed32(16, flags)]
+    if error is not None:
+        parts.append(block(15, text(2, error) if error else b"", whole(3, _STATUS_ERROR)))
+    elif fine:
         parts.append(block(15, whole(3, _STATUS_OK)))
-    parts.append(fixed32(16, flags))
     return b"".join(parts)
 
 
@@ -103,7 +124,12 @@ def _point(family: Family, point: Point, start: int, now: int) -> bytes:
 
 
 def _attributes(field: int, attributes: Attributes) -> bytes:
-    return b"".join(block(field, text(1, name), block(2, _value(value))) for name, value in attributes)
+    return b"".join([block(field, _key(name), block(2, _value(value))) for name, value in attributes])
+
+
+@lru_cache(maxsize=512)
+def _key(name: str) -> bytes:
+    return text(1, name)
 
 
 def _value(value: AttributeValue) -> bytes:

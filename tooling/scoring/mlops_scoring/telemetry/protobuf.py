@@ -6,13 +6,17 @@ Each function gives one field: its tag and its value.
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MORE = 0x80
+_SMALL = tuple(bytes([value]) for value in range(_MORE))
 
 
 def varint(value: int) -> bytes:
     """A whole number of at most 64 bits; negative ones as two's complement."""
+    if 0 <= value < _MORE:
+        return _SMALL[value]
     value &= 2**64 - 1
     parts = bytearray()
     while value >= _MORE:
@@ -22,6 +26,7 @@ def varint(value: int) -> bytes:
     return bytes(parts)
 
 
+@cache
 def _tag(field: int, wire: int) -> bytes:
     return varint(field << 3 | wire)
 
@@ -48,7 +53,7 @@ def double(field: int, value: float) -> bytes:
 
 def block(field: int, *parts: bytes) -> bytes:
     """Bytes, or a message within the message."""
-    body = b"".join(parts)
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
     return _tag(field, _LENGTH) + varint(len(body)) + body
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 """What OpenTelemetry allows as a value."""
@@ -34,9 +34,8 @@ class SpanLink:
     attributes: Attributes = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A span that has ended.
+class Span(NamedTuple):
+    """A span that has ended; a tuple, because one is made for each request.
 
     Attributes:
         parent_id: 0 for the root of a trace.
@@ -44,6 +43,7 @@ class Span:
         start: Nanoseconds since the epoch; `end` likewise.
         error: What its status says: None is unset, a text is an error.
         scope: Name of the library that made it.
+        shared: Attributes that many spans have alike, encoded once; their values are texts and whole numbers.
     """
 
     name: str
@@ -58,6 +58,12 @@ class Span:
     error: str | None = None
     fine: bool = False
     attributes: Attributes = ()
+    shared: tuple[tuple[str, str | int], ...] = ()
     events: tuple[SpanEvent, ...] = ()
     links: tuple[SpanLink, ...] = ()
     scope: str = "mlops_scoring"
+
+    @property
+    def all_attributes(self) -> dict[str, AttributeValue]:
+        """Those of its own and those that are shared."""
+        return {**dict(self.shared), **dict(self.attributes)}

@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MAX_STATE = 512
@@ -14,8 +14,7 @@ _STATE = re.compile(rb"[\x20-\x7e\t]*")
 _ids = random.Random()  # noqa: S311 - ids are no secrets; the module's own generator may be seeded by a script
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(NamedTuple):
     """One span, as others name it.
 
     Attributes:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import cache
 from types import ModuleType
 
 from mlops_scoring.telemetry.exporting import SpanQueue
 from mlops_scoring.telemetry.sampling import Sampler
-from mlops_scoring.telemetry.spans import AttributeValue, Span
+from mlops_scoring.telemetry.spans import Span
 from mlops_scoring.telemetry.trace_context import TRACE, TraceContext, read_trace_context
 from mlops_scoring.worker.routes import Route, Routes
 from mlops_scoring.worker.scoring import Answer, ScoringRequest, Unfit
+
+_API = "opentelemetry.trace"
 
 
 class WorkerTracer:
@@ -41,14 +43,15 @@ class WorkerTracer:
 
     def _within(self, path: str, answer: Callable[[ScoringRequest], Answer], request: ScoringRequest) -> Answer:
         parent = read_trace_context(request.headers)
+        if parent is None and not self._queues:
+            return answer(request)
         context = self._sampler.child(parent)
         start = time.time_ns()
         began = time.perf_counter_ns()
         status, failed = 500, False
         token = TRACE.set(context)
         try:
-            with as_current(context):
-                found = answer(request)
+            found = answer(request) if _API not in sys.modules else _as_current(context, answer, request)
         except Unfit as unfit:
             status = unfit.status
             raise
@@ -72,21 +75,9 @@ def _span(
     ended: tuple[int, int, int, bool],
 ) -> Span:
     start, end, status, failed = ended
-    attributes: list[tuple[str, AttributeValue]] = [
-        ("http.request.method", request.method),
-        ("http.route", path),
-        ("url.path", path),
-        ("url.scheme", "http"),
-        ("http.response.status_code", status),
-        ("http.request.body.size", len(request.body)),
-        ("mlops.request_id", request.request_id),
-    ]
-    error = None
-    if status >= 500:
-        error = "run() raised" if failed else ""
-        attributes.append(("error.type", str(status)))
+    name, error, shared = _alike(request.method, path, status, failed)
     return Span(
-        name=f"{request.method} {path}",
+        name=name,
         kind="server",
         trace_id=context.trace_id,
         span_id=context.span_id,
@@ -96,25 +87,43 @@ def _span(
         end=end,
         state=context.state,
         error=error,
-        attributes=attributes,
+        attributes=(("http.request.body.size", len(request.body)), ("mlops.request_id", request.request_id)),
+        shared=shared,
     )
 
 
-@contextmanager
-def as_current(context: TraceContext) -> Iterator[None]:
-    """Make a span the current one of OpenTelemetry's API, where the script or one of its libraries has imported it."""
-    api = sys.modules.get("opentelemetry.trace")
-    if api is None:
-        yield
-        return
-    token = _attach(api, sys.modules["opentelemetry.context"], context)
+@cache
+def _alike(
+    method: str,
+    path: str,
+    status: int,
+    failed: bool,  # noqa: FBT001 - a cache's key
+) -> tuple[str, str | None, tuple[tuple[str, str | int], ...]]:
+    """Name, error and attributes of all spans of a route with one outcome; there are few of them."""
+    shared: tuple[tuple[str, str | int], ...] = (
+        ("http.request.method", method),
+        ("http.route", path),
+        ("url.path", path),
+        ("url.scheme", "http"),
+        ("http.response.status_code", status),
+    )
+    name = f"{method} {path}"
+    if status < 500:
+        return name, None, shared
+    return name, "run() raised" if failed else "", (*shared, ("error.type", str(status)))
+
+
+def _as_current(context: TraceContext, answer: Callable[[ScoringRequest], Answer], request: ScoringRequest) -> Answer:
+    """Answer with a span as the current one of OpenTelemetry's API, which something in this process has imported."""
+    contexts = sys.modules["opentelemetry.context"]
+    token = contexts.attach(_current(sys.modules[_API], contexts, context))
     try:
-        yield
+        return answer(request)
     finally:
-        sys.modules["opentelemetry.context"].detach(token)
+        contexts.detach(token)
 
 
-def _attach(trace: ModuleType, contexts: ModuleType, context: TraceContext) -> object:
+def _current(trace: ModuleType, contexts: ModuleType, context: TraceContext) -> object:
     span_context = trace.SpanContext(
         context.trace_id,
         context.span_id,
@@ -123,5 +132,4 @@ def _attach(trace: ModuleType, contexts: ModuleType, context: TraceContext) -> o
         trace_state=trace.TraceState.from_header([context.state]) if context.state else None,
     )
     # An empty context, so that nothing of another request of this thread is a parent.
-    fresh = trace.set_span_in_context(trace.NonRecordingSpan(span_context), contexts.Context())
-    return contexts.attach(fresh)
+    return trace.set_span_in_context(trace.NonRecordingSpan(span_context), contexts.Context())
