@@ -237,3 +237,6 @@ class ScoringExchange:
         """The stream goes on."""
         held, self._held = self._held, 0
         self._let_on(held)
+
+    def body_lost(self, status: int) -> None:
+        """Never: a worker begins with whole requests only."""
