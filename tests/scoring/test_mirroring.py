@@ -17,6 +17,7 @@ from tests.scoring.wired import until, wired
 
 from mlops_scoring.configuration import RequestSettings, parse_configuration
 from mlops_scoring.documents import InvalidDocument
+from mlops_scoring.gateway.authentication import KeyGuard
 from mlops_scoring.gateway.mirroring import Mirror
 from mlops_scoring.gateway.observing import Exchanged
 
@@ -149,10 +150,12 @@ def test_a_copy_goes_out_after_the_answer_and_never_waits_for_a_place(short_path
         def close(self) -> None:
             """Nothing is kept."""
 
-    request = b"POST /score HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+    request = b"POST /score HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 2\r\n"
+    request += b"Authorization: Bearer right\r\nX-Mlops-Mirrored: maybe\r\n\r\n{}"
 
     async def main() -> None:
         async with wired(short_path) as side:
+            side.gateway.guard = KeyGuard(["right"])
             side.gateway.observers.append(Ear())
             mirror = side.gateway.add("dark-1", RequestSettings(20000, 1, 20000))
             upstream = mirror.open("dark-1", str(side.worker.path))
@@ -166,6 +169,8 @@ def test_a_copy_goes_out_after_the_answer_and_never_waits_for_a_place(short_path
             ]
             assert heard[-1].deployment in {"blue-1", "dark-1"}
             assert side.worker.received.count(b"x-mlops-mirrored: true\r\n") == 1
+            assert b"maybe" not in side.worker.received
+            assert b"right" not in side.worker.received
             upstream.in_flight = 1  # as if it were busy
             for _ in range(2):
                 assert (await side.converse(request)).startswith(b"HTTP/1.1 200 ")

@@ -37,7 +37,7 @@ PORT_TAKEN = 4
 ALREADY_RUNNING = 5
 NO_ADMIN_SOCKET = 6
 
-_FILES = 8192
+_FILES = 4096
 _DRAIN_SECONDS = 30.0
 _SUN_PATH = 107  # bytes of a UNIX socket's path, the smaller of the systems' limits aside from the final NUL
 _log = logging.getLogger("mlops_scoring.supervisor")
@@ -93,7 +93,7 @@ def _report(directory: Directory, reason: str, code: int) -> int:
 
 def run(directory: Directory, configuration: EndpointConfiguration, admin: str) -> int:
     """Serve until stopped; on uvloop where it is installed."""
-    _raise_file_limit()
+    _raise_file_limit(_FILES + 2 * configuration.limits.connections)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if importlib.util.find_spec("uvloop") is not None:
         factory = importlib.import_module("uvloop").new_event_loop
@@ -102,10 +102,10 @@ def run(directory: Directory, configuration: EndpointConfiguration, admin: str) 
     return 0
 
 
-def _raise_file_limit() -> None:
+def _raise_file_limit(most: int) -> None:
     """Allow as many open files as clients and workers may need; systems begin with 1,024 or even 256."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
