@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 
 _PATH = b"/modeldata/log"
 _JSON = (b"content-type", b"application/json")
-_LIMITS = Limits(body_bytes=16 * 1024 * 1024, buffered_bytes=64 * 1024 * 1024, connections=64, idle_seconds=10)
+_LIMITS = Limits(body_bytes=8 * 1024 * 1024, buffered_bytes=16 * 1024 * 1024, connections=64, idle_seconds=10)
 
 Accept = Callable[[dict[str, str], bytes], tuple[int, str]]
 """Takes the headers of one post and its body; says with which status and why it is answered."""

@@ -113,18 +113,18 @@ def _flat(data: list[object]) -> list[object]:
 def _decoded(datatype: str, data: memoryview) -> list[object]:
     if datatype == "BYTES":
         return list(_strings(data))
-    if datatype == "BF16":  # the upper half of an FP32
-        words = struct.unpack(f"<{len(data) // 2}H", data)
-        return [struct.unpack("<f", struct.pack("<I", word << 16))[0] for word in words]
-    code = _CODES.get(datatype)
+    code = "H" if datatype == "BF16" else _CODES.get(datatype)
     if code is None:
         message = "a tensor of an unknown type"
         raise Unreadable(message)
     try:
-        return list(struct.unpack(f"<{len(data) // struct.calcsize(f'<{code}')}{code}", data))
+        values = struct.unpack(f"<{len(data) // struct.calcsize(f'<{code}')}{code}", data)
     except struct.error:
         message = "a tensor that does not end where its last value does"
         raise Unreadable(message) from None
+    if datatype == "BF16":  # the upper half of an FP32
+        return [struct.unpack("<f", struct.pack("<I", word << 16))[0] for word in values]
+    return list(values)
 
 
 def _strings(data: memoryview) -> Iterator[str]:

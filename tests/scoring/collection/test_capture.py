@@ -1,0 +1,323 @@
+"""What workers capture without code, and that collecting never costs a request."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scoring.collection.stores import data_by_request, event_files, events
+from tests.scoring.load import Target, run
+from tests.scoring.rig import Worker, await_truth, launch_worker, make_code, make_deployment
+from tests.scoring.serving_models import ModelWorkers
+from tests.scoring.telemetry.admin import start_with_admin
+
+from mlops_scoring.collection.privacy import digest
+
+PARROT = """
+import json
+
+def init():
+    pass
+
+def run(data):
+    rows = json.loads(data)["data"]
+    return [sum(row) for row in rows]
+"""
+
+
+def collector(store: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """A data collector of everything that needs no code, by the minute, so that tests see files being rolled."""
+    names = ("model_inputs", "model_outputs", "request", "response")
+    return {"directory": str(store), "rolling_rate": "Minute", "collections": {name: {} for name in names}, **changes}
+
+
+@pytest.fixture
+def collecting(short_path: Path, store: Path) -> Iterator[Any]:
+    """Starts a worker with a script that collects."""
+    workers: list[Worker] = []
+
+    def start(source: str = PARROT, **changes: Any) -> Worker:  # noqa: ANN401 - JSON
+        folder = short_path / str(len(workers))
+        wanted = collector(store, **changes)
+        deployment = make_deployment(
+            make_code(folder / "code", source), data_collector=wanted, model={"name": "m", "version": "3"}
+        )
+        worker, announced = launch_worker(folder, deployment)
+        workers.append(worker)
+        assert announced == {"event": "ready"}, (announced, worker.log())
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.process.kill()
+        worker.process.wait()
+
+
+def end(worker: Worker) -> None:
+    """Stop a worker in order."""
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(30) == 0, worker.log()
+
+
+def score(worker: Worker, rows: object, identity: str, path: str = "/score", **headers: str) -> Any:  # noqa: ANN401
+    """One request that must succeed."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = {"x-request-id": identity, "content-type": "application/json", **named}
+    answer = worker.ask(json.dumps(rows), path=path, headers=content)
+    assert answer.status == 200, (answer, worker.log())
+    return answer.json
+
+
+@pytest.fixture(scope="module")
+def model_workers(
+    models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelWorkers]:
+    folder = tmp_path_factory.mktemp("w")
+    workers = ModelWorkers(models_python, models, folder)
+    yield workers
+    workers.stop()
+
+
+def test_inputs_and_outputs_of_a_model_are_kept_in_every_dialect(model_workers: ModelWorkers, store: Path) -> None:
+    worker = model_workers.serve("sklearn", "named", data_collector=collector(store))
+    rows = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    named = [{"a": row[0], "b": row[1], "c": row[2]} for row in rows]
+    values = score(worker, {"data": rows}, "rows")
+    score(worker, {"input_data": {"columns": ["c", "a", "b"], "data": [[3, 1, 2], [6, 4, 5]]}}, "columns")
+    score(worker, {"dataframe_records": named}, "mlflow", "/invocations")
+    tensor = {"name": "input", "shape": [2, 3], "datatype": "FP64", "data": rows}
+    metadata = worker.ask(method="GET", path="/v2/models/named").json
+    tensors = [
+        {**tensor, "name": spec["name"], "shape": [2, 1], "data": [row[place] for row in rows]}
+        for place, spec in enumerate(metadata["inputs"])
+    ]
+    sent = tensors if len(tensors) == 3 else [{**tensor, "name": metadata["inputs"][0]["name"]}]
+    score(worker, {"inputs": sent}, "tensors", "/v2/models/named/infer")
+    assert worker.ask("{", headers={"x-request-id": "bad"}).status == 400
+    end(worker)
+    inputs, outputs = data_by_request(store, "inputs"), data_by_request(store, "outputs")
+    assert inputs == dict.fromkeys(("rows", "columns", "mlflow", "tensors"), named)
+    predictions = [{"prediction": value} for value in values]
+    assert [outputs[name] for name in ("rows", "columns", "mlflow")] == [predictions] * 3
+    assert [list(record.values()) for record in outputs["tensors"]] == [[value] for value in values]
+    assert set(data_by_request(store, "request")) == {*inputs, "bad"}
+    (event, *_) = events(store, "inputs")
+    assert {"modelname": "named", "modelversion": "7", "collectdatatype": "records"}.items() <= event.items()
+    assert {path.parts[-8:-4] for path in event_files(store)} >= {("test-1", "named", "7", "inputs")}
+
+
+def test_whole_requests_and_answers_of_a_script_are_kept_failed_ones_too(collecting: Any, store: Path) -> None:  # noqa: ANN401
+    worker = collecting(capture_headers=["X-User", "Authorization", "Cookie"])
+    headers = {"X_User": "ann", "Authorization": "Bearer s3cr3t", "Cookie": "k=s3cr3t", "X_Other": "o"}
+    score(worker, {"data": [[1, 2]]}, "good", **headers)
+    assert worker.ask(b"\xff\0{", headers={"x-request-id": "bytes"}).status == 400
+    assert worker.ask("no json", headers={"x-request-id": "text"}).status == 500
+    end(worker)
+    good, binary, text = events(store, "request")
+    assert [event["correlationid"] for event in (good, binary, text)] == ["good", "bytes", "text"]
+    assert (good["data"], text["data"]) == ({"data": [[1, 2]]}, "no json")
+    assert json.loads(good["requestheaders"]) == {"x-user": "ann"}
+    assert (binary["data_base64"], "data" in binary) == ("/wB7", False)
+    assert text["datacontenttype"] == "text/plain"
+    responses = {event["correlationid"]: (event["httpstatus"], event["data"]) for event in events(store, "response")}
+    assert responses["good"] == (200, [3])
+    assert {name: status for name, (status, _) in responses.items()} == {"good": 200, "bytes": 400, "text": 500}
+    assert event_files(store, "inputs") == []  # a script's rows are its own to collect
+    assert b"s3cr3t" not in b"".join(path.read_bytes() for path in event_files(store))
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in store.rglob("*") if path.is_file()}
+    assert modes == {0o600}
+
+
+def test_denied_and_hashed_fields_are_in_no_collection(model_workers: ModelWorkers, store: Path) -> None:
+    policy = {"deny": ["b"], "hash": ["c", "x-user"]}
+    names = ("model_inputs", "request")
+    wanted = collector(store, collections=dict.fromkeys(names, policy), capture_headers=["x-user"])
+    worker = model_workers.serve("sklearn", "named", data_collector=wanted)
+    score(worker, {"data": [[1.0, 77777.5, 2.0]]}, "rows", x_user="ann")
+    score(worker, {"input_data": {"columns": ["b", "a", "c"], "data": [[77777.5, 1.0, 2.0]]}}, "columns")
+    worker.ask("77777.5 not json", headers={"x-request-id": "unreadable"})
+    end(worker)
+    key = (store / ".key").read_bytes()
+    hashed = digest(2.0, key)
+    kept = [{"a": 1.0, "c": hashed}]
+    assert data_by_request(store, "inputs") == {"rows": kept, "columns": kept}
+    assert data_by_request(store, "request") == {
+        "rows": {"data": [[1.0, hashed]]},
+        "columns": {"input_data": {"columns": ["a", "c"], "data": [[1.0, hashed]]}},
+    }
+    assert json.loads(events(store, "inputs")[0]["requestheaders"]) == {"x-user": digest("ann", key)}
+    assert b"77777" not in b"".join(path.read_bytes() for path in event_files(store))
+    assert "77777" not in worker.log()
+
+
+def test_a_request_is_kept_or_left_out_as_a_whole(collecting: Any, store: Path) -> None:  # noqa: ANN401
+    rates = {"request": {"sampling_rate": 0.5}, "response": {"sampling_rate": 0.5}}
+    worker = collecting(collections=rates)
+    for number in range(200):
+        score(worker, {"data": [[number]]}, f"r{number}")
+    end(worker)
+    kept = set(data_by_request(store, "request"))
+    assert kept == set(data_by_request(store, "response"))
+    assert 60 < len(kept) < 140
+
+
+def test_rates_of_nothing_and_everything_are_exact_and_disabled_ones_are_off(collecting: Any, store: Path) -> None:  # noqa: ANN401
+    worker = collecting(collections={"request": {"sampling_rate": 0}, "response": {"sampling_rate": 1}})
+    for number in range(50):
+        score(worker, {"data": [[number]]}, f"r{number}")
+    end(worker)
+    assert event_files(store, "request") == []
+    assert len(data_by_request(store, "response")) == 50
+    other = collecting(collections={"request": {"enabled": False}, "response": {"enabled": False}})
+    score(other, {"data": [[1]]}, "other")
+    end(other)
+    assert len(data_by_request(store, "response")) == 50
+
+
+def test_a_streamed_answer_is_counted_and_not_kept(short_path: Path, store: Path) -> None:
+    source = """
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+def init():
+    pass
+
+@rawhttp
+def run(request):
+    return AMLResponse((b"part" for _ in range(3)), 200)
+"""
+    with start_with_admin(short_path, source, data_collector=collector(store)) as worker:
+        answer = worker.score("{}", x_request_id="s")
+        if answer.body != b"partpartpart":
+            pytest.fail(f"streams are another's: {answer}")
+        await_truth(lambda: metric(worker.metrics(), 'dropped_total{reason="streamed"}') == 1, "it is counted")
+        await_truth(lambda: event_files(store, "request"), "the request is kept")
+        assert event_files(store, "response") == []
+
+
+def metric(text: str, name: str) -> float:
+    """One value of `/metrics`."""
+    found = re.search(rf"^mlops_worker_collected_{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else -1
+
+
+def test_a_worker_shows_what_it_kept(short_path: Path, store: Path) -> None:
+    with start_with_admin(short_path, PARROT, data_collector=collector(store)) as worker:
+        worker.score('{"data": [[1]]}')
+        await_truth(lambda: metric(worker.metrics(), 'events_total{designation="response"}') == 1, "it is counted")
+        text = worker.metrics()
+        assert metric(text, "bytes_total") == sum(path.stat().st_size for path in event_files(store))
+        assert metric(text, 'dropped_total{reason="disk"}') == 0
+        assert metric(text, "queue_length") == 0
+
+
+# What goes wrong
+
+
+def test_a_killed_worker_loses_only_what_was_not_flushed_and_the_next_one_mends(collecting: Any, store: Path) -> None:  # noqa: ANN401
+    worker = collecting()
+    for number in range(20):
+        score(worker, {"data": [[number]]}, f"r{number}")
+    await_truth(lambda: len(_lines(store)) == 40, "all are flushed, though the worker goes on")
+    worker.process.kill()
+    worker.process.wait()
+    (torn, *_) = event_files(store, "request")
+    with torn.open("ab") as stream:
+        stream.write(b'{"specversion":"1.0","id":"half')
+    before = {event["correlationid"] for path in event_files(store, "request") for event in _whole(path)}
+    other = collecting()
+    await_truth(lambda: torn.read_bytes().endswith(b"\n"), "the torn line is cut off")
+    score(other, {"data": [[1]]}, "after")
+    end(other)
+    assert set(data_by_request(store, "request")) == {*before, "after"}
+    assert len(before) == 20
+
+
+def _lines(store: Path) -> list[bytes]:
+    return [line for path in event_files(store) for line in path.read_bytes().splitlines()]
+
+
+def _whole(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def test_no_request_fails_or_is_lost_while_the_store_cannot_be_written(short_path: Path, store: Path) -> None:
+    store.parent.mkdir(exist_ok=True)
+    store.write_text("no folder", encoding="ascii")
+    with start_with_admin(short_path, PARROT, data_collector=collector(store)) as worker:
+        for number in range(30):
+            assert worker.score('{"data": [[1]]}', x_request_id=f"lost{number}").status == 200
+        await_truth(lambda: metric(worker.metrics(), 'dropped_total{reason="disk"}') == 60, "they are counted")
+        store.unlink()
+        assert worker.score('{"data": [[2]]}', x_request_id="kept").status == 200
+        await_truth(lambda: event_files(store, "response"), "it goes on by itself")
+        assert set(data_by_request(store, "request")) == {"kept"}
+        assert worker.log().count("Collected data is lost") == 1
+
+
+LIMITED = """import resource, signal, sys, os
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_requests_are_answered_while_the_disk_is_full_and_kept_when_it_is_not(short_path: Path, store: Path) -> None:
+    """The limit on the size of files is a disk with no room; it is lifted while the worker runs."""
+    wrapper = short_path / "python"
+    command = f"exec {sys.executable} -c '{LIMITED}' 20000 {sys.executable} \"$@\""
+    wrapper.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+    wrapper.chmod(0o755)
+    wanted = collector(store, rolling_rate="Year")
+    with start_with_admin(short_path, PARROT, data_collector=wanted, python=str(wrapper)) as worker:
+        target = Target(unix=str(short_path / "w.sock"), body=b'{"data": [[1, 2, 3]]}')
+        report = run(target, connections=4, requests=400)
+        assert (report.total, report.failures) == (400, 0)
+        await_truth(lambda: metric(worker.metrics(), "queue_length") == 0, "all are written or dropped")
+        dropped = metric(worker.metrics(), 'dropped_total{reason="disk"}')
+        assert dropped > 0
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert worker.score('{"data": [[9]]}', x_request_id="after").status == 200
+        await_truth(lambda: any("after" in line.decode() for line in _lines(store)), "it goes on by itself")
+        kept = len(events(store, "request")) + len(events(store, "response"))
+        assert kept + dropped == 802
+
+
+def test_names_of_a_model_cannot_lead_out_of_the_store(short_path: Path, store: Path) -> None:
+    deployment = {"data_collector": collector(store), "model": {"name": "../../x", "version": "/etc"}}
+    with start_with_admin(short_path, PARROT, **deployment) as worker:
+        assert worker.score('{"data": [[1]]}').status == 200
+        await_truth(lambda: event_files(store, "response"), "it is kept")
+    assert {path.parent.name for path in store.glob("*/*/*")} == {"%2E.%2F..%2Fx"}
+
+
+def test_one_designation_for_two_collections_is_refused(short_path: Path, store: Path) -> None:
+    wanted = collector(store, collections={"model_inputs": {}, "inputs": {}})
+    deployment = make_deployment(make_code(short_path / "code"), data_collector=wanted)
+    worker, announced = launch_worker(short_path, deployment)
+    worker.process.wait(30)
+    assert "'inputs'" in announced["reason"], announced
+
+
+def test_a_worker_without_a_collector_opens_no_port(start_worker: Any) -> None:  # noqa: ANN401
+    worker = start_worker()
+    assert _listening(worker.process.pid) == []
+
+
+def _listening(pid: int) -> list[int]:
+    """Ports on which a process listens."""
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        found = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
+        inodes |= {found.group(1)} if found else set()
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return [int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes]
