@@ -33,6 +33,7 @@ def main(folder: Path) -> None:
         importlib.import_module("skops.io").dump(model, folder / f"{name}-skops" / "model.skops")
     write_onnx(folder, logistic, named)
     write_echo(folder / "onnx-echo")
+    write_counting(folder / "onnx-counting")
     mlflow = importlib.import_module("mlflow")
     signature = mlflow.models.infer_signature(frame[["a", "b", "c"]], named.predict(frame[["a", "b", "c"]]))
     mlflow.sklearn.save_model(named, str(folder / "mlflow"), signature=signature, pip_requirements=[])
@@ -104,6 +105,23 @@ def write_mlflow(folder: Path) -> None:
     for name, signature in signatures.items():
         path = str(folder / name)
         mlflow.pyfunc.save_model(path, python_model=str(code), signature=signature, pip_requirements=[])
+
+
+def write_counting(folder: Path) -> None:
+    """An ONNX model that looks up ten numbers, fails for the eleventh, and tells how many it was asked for at once."""
+    helper, kinds = (importlib.import_module("onnx").helper, importlib.import_module("onnx").TensorProto)
+    numbers = helper.make_tensor("numbers", kinds.FLOAT, [10], [float(number * number) for number in range(10)])
+    nodes = [
+        helper.make_node("Gather", ["numbers", "index"], ["value"]),
+        helper.make_node("Shape", ["index"], ["length"]),
+        helper.make_node("Expand", ["length", "length"], ["together"]),
+    ]
+    told = helper.make_tensor_value_info
+    outputs = [told("value", kinds.FLOAT, ["batch"]), told("together", kinds.INT64, ["batch"])]
+    graph = helper.make_graph(nodes, "counting", [told("index", kinds.INT64, ["batch"])], outputs, [numbers])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
 def write_echo(folder: Path) -> None:
