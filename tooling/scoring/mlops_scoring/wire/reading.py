@@ -112,6 +112,7 @@ class RequestReader:
         for request in self.requests:
             self.release(request)
         self.requests.clear()
+        self._request = Request()  # parser and reader know each other: a body would stay until both are collected
 
     # What the parser calls
 

@@ -28,6 +28,7 @@ from mlops_scoring.worker.dialects.mlflow import mlflow_routes
 from mlops_scoring.worker.dialects.open_inference import open_inference_routes
 from mlops_scoring.worker.discretion import keep_quiet
 from mlops_scoring.worker.lifeline import Announcer, follow
+from mlops_scoring.worker.memory import give_back_large_blocks
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.runtimes import load
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a worker."""
     options = _options(arguments)
     keep_private()
+    give_back_large_blocks()
     announcer = Announcer(options.status_fd)
     # Bound before anything changes the working directory: a relative path keeps within the 107 bytes of a UNIX path.
     listener = bind(options.socket) if options.listen_fd is None else socket.socket(fileno=options.listen_fd)

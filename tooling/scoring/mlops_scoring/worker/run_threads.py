@@ -69,3 +69,4 @@ class RunThreads:
         asyncio.set_event_loop(asyncio.new_event_loop())
         while (task := self._tasks.get()) is not None:
             task()
+            del task  # while the thread waits it would keep the last request, its client, and what that has not read
