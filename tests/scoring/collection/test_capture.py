@@ -284,6 +284,7 @@ def test_requests_are_answered_while_the_disk_is_full_and_kept_when_it_is_not(sh
         await_truth(lambda: metric(worker.metrics(), "queue_length") == 0, "all are written or dropped")
         dropped = metric(worker.metrics(), 'dropped_total{reason="disk"}')
         assert dropped > 0
+        assert "Collected data is lost; cannot be written: File too large" in worker.log()
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, unlimited)
         assert worker.score('{"data": [[9]]}', x_request_id="after").status == 200

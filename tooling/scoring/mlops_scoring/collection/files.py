@@ -28,6 +28,7 @@ class HotFile:
     Attributes:
         path: Its path.
         dirty: Whether it has events that are not on the disk for sure.
+        refusal: Why the last lines were not all written; None where they were.
 
     Raises:
         OSError: It cannot be made.
@@ -38,6 +39,7 @@ class HotFile:
         self.path = folder / f"{name}{EVENTS}"
         self.period = period
         self.dirty = False
+        self.refusal: OSError | None = None
         self._size = 0
         make_private(folder)
         draft = folder / f"{name}{EVENTS}{NASCENT}"
@@ -65,12 +67,14 @@ class HotFile:
         Returns:
             How many lines were written, and how many bytes they have. Fewer than given where the disk refused one.
         """
+        self.refusal = None
         data = b"".join(lines)
         written = 0
         try:
             while written < len(data):
                 written += os.write(self._descriptor, memoryview(data)[written:])
-        except OSError:
+        except OSError as error:
+            self.refusal = error
             lines, kept = _whole(lines, written)
             os.ftruncate(self._descriptor, self._size + kept)
             written = kept

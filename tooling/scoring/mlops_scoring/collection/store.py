@@ -25,6 +25,9 @@ class Store:
         place: Whose data it is.
         rate: How often a new file is begun.
         figures: Where events are counted.
+
+    Attributes:
+        refusal: Why the last lines were not all written; None where they were.
     """
 
     def __init__(self, directory: Path, place: Place, rate: RollingRate, figures: Figures) -> None:
@@ -44,7 +47,7 @@ class Store:
         try:
             file = self._file(designation)
             count, written = file.append(lines)
-            self.refusal = None
+            self.refusal = file.refusal
         except OSError as error:
             self.refusal = error
             self._drop(designation)
