@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -62,3 +63,9 @@ def test_never_more_than_asked_for(tmp_path: Path, lines: int) -> None:
 
 def test_no_logs_are_no_lines(home: Home) -> None:
     assert list(tail(home, None, 5)) == []
+
+
+def test_json_lines_are_shown_as_text(home: Home) -> None:
+    record = {"time": "2026-01-01T00:00:00.000Z", "level": "ERROR", "logger": "a", "message": "m", "exception": "T\nE"}
+    write(home, "blue-1-0.log", f"plain \x1b[1m\n{json.dumps(record)}\n")
+    assert list(tail(home, None, 5)) == [f"blue-1-0 | {text}" for text in (r"plain \x1b[1m", "ERROR a: m", "T", "E")]

@@ -16,11 +16,15 @@ _ROTATED = re.compile(r"\.log(?:\.(\d+))?")
 def tail(home: Home, live_names: tuple[str, ...] | None, lines: int) -> Iterator[str]:
     """The last lines of each log, the log that was written last at the end; each line begins with its log's name.
 
+    JSON lines are given as text: one line for each line of their messages and tracebacks.
+
     Args:
         home: The endpoint's folder.
         live_names: Whose workers' logs; None: all, and the supervisor's.
         lines: How many of each.
     """
+    from mlops_scoring.telemetry.reading import readable  # noqa: PLC0415 - only `mlops logs` reads
+
     streams: dict[str, list[Path]] = {}
     for path in sorted(home.logs.glob("*.log*"), key=_age, reverse=True):
         name = _ROTATED.sub("", path.name)
@@ -28,7 +32,8 @@ def tail(home: Home, live_names: tuple[str, ...] | None, lines: int) -> Iterator
             streams.setdefault(name, []).append(path)
     for name in sorted(streams, key=lambda stream: (max(_written(path) for path in streams[stream]), stream)):
         for line in last_lines(streams[name], lines):
-            yield f"{name} | {line}"
+            for part in readable(line):
+                yield f"{name} | {part}"
 
 
 def last_lines(paths: list[Path], lines: int) -> list[str]:
