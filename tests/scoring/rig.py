@@ -295,8 +295,21 @@ class Worker:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
 
-def launch_worker(folder: Path, deployment: Mapping[str, object], *options: str) -> tuple[Worker, dict[str, str]]:
+def launch_worker(
+    folder: Path,
+    deployment: Mapping[str, object],
+    *options: str,
+    place: tuple[str, str] | None = None,
+    inherited: tuple[int, ...] = (),
+) -> tuple[Worker, dict[str, str]]:
     """Start a worker, perhaps with further options, and wait for what it announces.
+
+    Args:
+        folder: For its configuration, its output and, unless there is another place, its socket.
+        deployment: What it serves.
+        options: Of its command line.
+        place: The option that says where it listens.
+        inherited: File descriptors that it gets.
 
     Returns:
         The worker, and its announcement; empty where it ended without one.
@@ -311,12 +324,13 @@ def launch_worker(folder: Path, deployment: Mapping[str, object], *options: str)
         process = subprocess.Popen(
             [
                 *(str(deployment["python"]), "-P", "-m", "mlops_scoring.worker", "--configuration", str(configuration)),
-                *("--socket", str(folder / "w.sock"), "--status-fd", str(writer), *options),
+                *(place or ("--socket", str(folder / "w.sock"))),
+                *("--status-fd", str(writer), *options),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(writer,),
+            pass_fds=(writer, *inherited),
         )
     os.close(writer)
     with os.fdopen(reader, "rb") as status:
