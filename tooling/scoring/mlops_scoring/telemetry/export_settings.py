@@ -119,13 +119,14 @@ class _Variables:
             return default
         return value
 
-    def pairs(self, name: str, found: str) -> dict[str, str]:
+    def pairs(self, name: str, found: str, *, ascii_only: bool = False) -> dict[str, str]:
         """`a=1,b=2`, percent-encoded."""
         pairs: dict[str, str] = {}
         for part in filter(None, (part.strip() for part in found.split(","))):
             key, equals, value = part.partition("=")
             key, value = unquote(key.strip()), unquote(value.strip())
-            if not equals or not key or not (key + value).isprintable():
+            text = key + value
+            if not equals or not key or not text.isprintable() or (ascii_only and not text.isascii()):
                 self.problems.append(f"{name} must be a list of name=value with commas; a part of it is not used.")
             else:
                 pairs[key] = value
@@ -158,7 +159,7 @@ def _destination(read: _Variables, declared: Telemetry, signal: str) -> Destinat
     specific = f"{_PREFIX}{signal}_TIMEOUT"
     return Destination(
         url=url,
-        headers=read.pairs(f"{_PREFIX}HEADERS", setting("HEADERS")),
+        headers=read.pairs(f"{_PREFIX}HEADERS", setting("HEADERS"), ascii_only=True),
         timeout=read.number(specific if read.text(specific) else f"{_PREFIX}TIMEOUT", 10000) / 1000,
         compress=setting("COMPRESSION") == "gzip",
         certificate=setting("CERTIFICATE") or None,
