@@ -70,41 +70,32 @@ def write_onnx(folder: Path, logistic: object, named: object) -> None:
         (folder / name / "model.onnx").write_bytes(model.SerializeToString())
 
 
-PYFUNC = """
-import mlflow
-import pandas
-
-class Model(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        if isinstance(model_input, pandas.DataFrame):
-            if (model_input.iloc[:, 0] == 666).any():
-                raise ValueError("secret")
-            gaps = model_input.select_dtypes("number").sum(axis=1).where(model_input.iloc[:, 0] > 0)
-            return pandas.DataFrame({"sum": gaps * (params or {}).get("factor", 1), "text": model_input.iloc[:, -1]})
-        return model_input.sum(axis=(1, 2))
-
-mlflow.models.set_model(Model())
-"""
-"""An MLflow model without a pickle; with columns it has parameters and gaps, with a tensor neither."""
-
-
 def write_mlflow(folder: Path) -> None:
-    """Models of code: one with columns of several types and a parameter, one with a tensor."""
+    """Models of scikit-learn by MLflow: one with columns of several types and a parameter, one with a tensor.
+
+    The first gives two numbers a row, of which the second is missing, and raises for texts other than "a" and "b".
+    """
     mlflow, schema = importlib.import_module("mlflow"), importlib.import_module("mlflow.types.schema")
-    code = folder / "pyfunc.py"
-    code.write_text(PYFUNC, encoding="utf-8")
+    numpy, pandas = importlib.import_module("numpy"), importlib.import_module("pandas")
+    linear, compose = (importlib.import_module(f"sklearn.{name}") for name in ("linear_model", "compose"))
+    encoder = importlib.import_module("sklearn.preprocessing").OneHotEncoder(sparse_output=False)
+    frame = pandas.DataFrame(
+        {"count": [1, 2, 3], "size": [0.5, 1, 2], "there": [True, False, True], "text": list("aba")}
+    )
+    prepare = compose.ColumnTransformer([("text", encoder, ["text"])], remainder="passthrough")
+    regression = linear.LinearRegression()
+    mixed = importlib.import_module("sklearn.pipeline").make_pipeline(prepare, regression)
+    mixed.fit(frame, [[1.0, 0.0], [2.0, 1.0], [4.0, 0.0]])
+    regression.intercept_[1] = numpy.nan
+    matrix = linear.LinearRegression().fit([[1.0, 2.0], [3.0, 5.0], [4.0, 4.0]], [1.0, 2.0, 3.0])
     kinds = {"count": "long", "size": "double", "there": "boolean", "text": "string"}
     columns = schema.Schema([schema.ColSpec(kind, name) for name, kind in kinds.items()])
-    numpy = importlib.import_module("numpy")
-    tensor = schema.Schema([schema.TensorSpec(numpy.dtype("float32"), (-1, 2, 2))])
+    tensor = schema.Schema([schema.TensorSpec(numpy.dtype("float64"), (-1, 2))])
     params = schema.ParamSchema([schema.ParamSpec("factor", "double", 1.0)])
-    signatures = {
-        "mlflow-columns": mlflow.models.ModelSignature(inputs=columns, params=params),
-        "mlflow-tensor": mlflow.models.ModelSignature(inputs=tensor),
-    }
-    for name, signature in signatures.items():
-        path = str(folder / name)
-        mlflow.pyfunc.save_model(path, python_model=str(code), signature=signature, pip_requirements=[])
+    with_columns = mlflow.models.ModelSignature(inputs=columns, params=params)
+    with_tensor = mlflow.models.ModelSignature(inputs=tensor)
+    for name, model, signature in (("columns", mixed, with_columns), ("tensor", matrix, with_tensor)):
+        mlflow.sklearn.save_model(model, str(folder / f"mlflow-{name}"), signature=signature, pip_requirements=[])
 
 
 def write_counting(folder: Path) -> None:

@@ -16,7 +16,7 @@ from mlops_scoring import __version__
 from mlops_scoring.worker.dialects.mlflow_forms import Invocation, check_content_type, read
 from mlops_scoring.worker.prediction import Feed, Predictor, Table
 from mlops_scoring.worker.routes import Route, Routes
-from mlops_scoring.worker.runtimes.mlflow import MlflowPredictor
+from mlops_scoring.worker.runtimes.mlflow import OUTPUT, MlflowPredictor
 from mlops_scoring.worker.runtimes.scorer import ModelScorer
 from mlops_scoring.worker.runtimes.tabular import Values
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, Answer, Scorer, ScoringRequest, Unfit
@@ -183,4 +183,4 @@ class MlflowInvocations:
         """What MLflow's code calls: the model, in batches where they are wanted."""
         if params is not None:
             return self._predictor.model.predict(data, params=params)
-        return self._predictor.call(data, ())[0]
+        return self._predictor.call(data, (OUTPUT,))[0]

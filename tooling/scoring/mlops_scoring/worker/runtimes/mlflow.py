@@ -30,7 +30,8 @@ _COLUMNS = {
 }
 """Data types by MLflow's; everything else is BYTES."""
 
-_OUTPUT = "predictions"
+OUTPUT = "predictions"
+"""Name of the only output, as it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class MlflowPredictor:
         """The only one."""
         if method != "predict":
             raise Unfit("method: an MLflow model has predict only.")
-        return _OUTPUT
+        return OUTPUT
 
     def predict(self, feed: Feed, outputs: Sequence[str]) -> list[Any]:
         """Call the model; MLflow compares the feed with the signature."""
@@ -109,13 +110,13 @@ class MlflowPredictor:
 
     def tensors(self, feed: Feed, outputs: Sequence[str]) -> Mapping[str, Array]:
         """Arrays by the names that the answer has."""
-        (found,) = self.predict(feed, (_OUTPUT,))
+        (found,) = self.predict(feed, (OUTPUT,))
         if hasattr(found, "columns"):
             named = {str(name): found[name].to_numpy() for name in found.columns}
         elif isinstance(found, dict):
             named = {str(name): self.numpy.asarray(value) for name, value in found.items()}
         else:
-            named = {_OUTPUT: self.numpy.asarray(found)}
+            named = {OUTPUT: self.numpy.asarray(found)}
         for name in outputs:
             if name not in named:
                 raise Unfit(f"outputs: the model has no output {name[:100]!r}; it gives {', '.join(named)}.")
