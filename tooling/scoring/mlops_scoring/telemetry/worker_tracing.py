@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from types import ModuleType
 
@@ -39,7 +40,7 @@ class WorkerTracer:
         def answer(request: ScoringRequest) -> Answer:
             return self._within(path, route.answer, request)
 
-        return Route(route.methods, answer, scores=True)
+        return replace(route, answer=answer)
 
     def _within(self, path: str, answer: Callable[[ScoringRequest], Answer], request: ScoringRequest) -> Answer:
         parent = read_trace_context(request.headers)
