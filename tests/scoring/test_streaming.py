@@ -112,19 +112,24 @@ def test_a_worker_that_does_not_read_stops_its_client(short_path: Path) -> None:
         await writer.drain()
 
     async def main() -> None:
-        async with wired(short_path, serve, limits=Limits(rate_seconds=0.2)) as side:
+        async with wired(short_path, serve, limits=Limits(rate_seconds=1.8, body_seconds=1.5)) as side:
             reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
             narrow(writer.get_extra_info("socket"))
-            writer.write(post(50 * MIB) + bytes(50 * MIB))
+            writer.write(post(50 * MIB) + bytes(50 * MIB - 1))
             await until(lambda: side.worker.received)
             held: list[int] = []
             # The client is not to blame for the time in which nobody reads, however strict the limits are.
+            answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
             for _ in range(3):
-                await asyncio.wait([asyncio.create_task(reader.read(1))], timeout=0.8)
+                await asyncio.wait([answer], timeout=0.8)
                 held.append(side.listener.buffered.size)
             assert max(held) < 4 * MIB
             assert len(set(held)) == 1
             reading.set()
+            await writer.drain()
+            await asyncio.wait([answer], timeout=1.1)
+            writer.write(b"!")
+            assert (await answer).startswith(b"HTTP/1.1 200 ")
             writer.close()
 
     asyncio.run(main())
