@@ -102,13 +102,14 @@ def test_inputs_and_outputs_of_a_model_are_kept_in_every_dialect(model_workers: 
     sent = tensors if len(tensors) == 3 else [{**tensor, "name": metadata["inputs"][0]["name"]}]
     score(worker, {"inputs": sent}, "tensors", "/v2/models/named/infer")
     assert worker.ask("{", headers={"x-request-id": "bad"}).status == 400
+    assert worker.ask('{"data": [[1.0]]}', headers={"x-request-id": "narrow"}).status == 400
     end(worker)
     inputs, outputs = data_by_request(store, "inputs"), data_by_request(store, "outputs")
     assert inputs == dict.fromkeys(("rows", "columns", "mlflow", "tensors"), named)
     predictions = [{"prediction": value} for value in values]
     assert [outputs[name] for name in ("rows", "columns", "mlflow")] == [predictions] * 3
     assert [list(record.values()) for record in outputs["tensors"]] == [[value] for value in values]
-    assert set(data_by_request(store, "request")) == {*inputs, "bad"}
+    assert set(data_by_request(store, "request")) == {*inputs, "bad", "narrow"}
     (event, *_) = events(store, "inputs")
     assert {"modelname": "named", "modelversion": "7", "collectdatatype": "records"}.items() <= event.items()
     assert {path.parts[-8:-4] for path in event_files(store)} >= {("test-1", "named", "7", "inputs")}

@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import random
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -190,25 +189,48 @@ def test_what_a_killed_run_left_is_made_again_and_never_twice(collecting_python:
     assert [file.name for file in (store / DAY).iterdir()] == ["20260131T05-a-1.parquet"]
 
 
-def test_runs_that_are_killed_at_any_moment_lose_and_double_nothing(collecting_python: Path, store: Path) -> None:
-    for number in range(4):
-        write_events(store, [[{"n": number * 10_000 + row}] for row in range(3000)], str(number))
-    command = [str(collecting_python), "-P", "-m", "mlops_scoring.collection", "compact", str(store)]
-    began = time.monotonic()
-    delays = random.Random(7)
-    for _ in range(6):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            process.wait(delays.uniform(0.2, 0.9))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if time.monotonic() - began > 20:
-            break
-    _, tables = roll(collecting_python, store)
-    numbers = [row["n"] for table in tables for row in table["rows"]]
-    assert sorted(numbers) == [number * 10_000 + row for number in range(4) for row in range(3000)]
-    assert not list(store.rglob("*.jsonl*"))
+KILLED = """
+import json, os, shutil, signal, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from mlops_scoring.collection.compact import compact
+
+def die_at(step, store):
+    steps = iter(range(step))
+    def hook(event, arguments):
+        if event in {"open", "os.rename", "os.remove"} and str(arguments[0]).startswith(str(store)):
+            if next(steps, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+root, ends, stores = Path(sys.argv[1]), [], []
+for step in range(20):
+    stores.append(root.with_name(f"store-{step}"))
+    shutil.copytree(root, stores[-1])
+    child = os.fork()
+    if not child:
+        die_at(step, stores[-1])
+        compact(stores[-1])
+        os._exit(0)
+    ends.append(os.waitpid(child, 0)[1])
+tables = []
+for store in stores:
+    compact(store)
+    files = sorted(path for path in store.rglob("*") if path.is_file())
+    tables.append([[file.name, pq.ParquetFile(file).read().column("n").to_pylist()] for file in files])
+print(json.dumps([ends, tables]))
+"""
+"""Rolls up the same store again and again, killed one step later each time; then rolls up what was left."""
+
+
+def test_runs_that_are_killed_at_any_step_lose_and_double_nothing(collecting_python: Path, store: Path) -> None:
+    for number in range(2):
+        write_events(store, [[{"n": number * 100 + row}] for row in range(50)], str(number))
+    ends, found = run_in(collecting_python, KILLED, str(store))
+    killed = [end for end in ends if end == signal.SIGKILL]
+    assert 8 <= len(killed) < len(ends), "every step of two files, and at least one run to its end"
+    expected = [[f"{number}.parquet", [number * 100 + row for row in range(50)]] for number in range(2)]
+    assert all(tables == expected for tables in found), found
 
 
 def test_two_runs_at_once_do_the_work_once(collecting_python: Path, store: Path) -> None:

@@ -211,6 +211,27 @@ def test_a_file_that_is_being_written_is_not_mended(store: Path) -> None:
     assert path.read_bytes().endswith(b"half")
 
 
+GONE = """
+import sys
+from pathlib import Path
+from mlops_scoring.collection.closed import held
+
+path = Path(sys.argv[1])
+sys.addaudithook(lambda event, _: path.unlink(missing_ok=True) if event == "fcntl.flock" else None)
+with held(path) as stream:
+    print(stream is None)
+"""
+"""Opens a file that somebody else has rolled up before the lock is had."""
+
+
+def test_a_file_that_is_rolled_up_meanwhile_is_not_held(store: Path) -> None:
+    store.mkdir()
+    path = store / "a.jsonl"
+    path.write_bytes(line(1))
+    done = subprocess.run([sys.executable, "-c", GONE, str(path)], check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"
+
+
 def test_torn_lines_are_named_and_the_others_read(store: Path) -> None:
     store.mkdir()
     path = store / "a.jsonl"

@@ -12,7 +12,7 @@ from mlops_scoring.collection.closed import repair
 from mlops_scoring.collection.events import TYPE_PREFIX, Envelope
 from mlops_scoring.collection.figures import Figures
 from mlops_scoring.collection.keys import UnusableKey, store_key
-from mlops_scoring.collection.privacy import NEVER_CAPTURED, Unfiltered
+from mlops_scoring.collection.privacy import Unfiltered
 from mlops_scoring.collection.sampling import Draw
 from mlops_scoring.collection.settings import OUTPUTS, RESPONSE
 from mlops_scoring.collection.store import Store
@@ -128,7 +128,7 @@ class Collecting:
         allowed = kept.filter.apply_to_headers(free, self._press.key.get() if kept.filter.hash else b"")
         for name, value in allowed.items():
             attribute = "".join(letter for letter in name if letter.isascii() and letter.isalnum())[:20]
-            if attribute and attribute not in _OWN_ATTRIBUTES and name not in NEVER_CAPTURED:
+            if attribute and attribute not in _OWN_ATTRIBUTES:
                 found.setdefault(attribute, value)
         return found
 
