@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,50 +9,17 @@ from typing import Any
 
 import pytest
 from tests.scoring.rig import Worker, launch_worker, make_deployment
+from tests.scoring.serving_models import CLASSES, ModelWorkers
 
 Serve = Callable[..., Worker]
-
-CLASSES = {
-    "logistic": ["sklearn.linear_model._logistic.LogisticRegression"],
-    "objects": ["sklearn.linear_model._logistic.LogisticRegression"],
-    "named": ["sklearn.linear_model._base.LinearRegression"],
-    "forest": [
-        "sklearn.ensemble._forest.RandomForestClassifier",
-        "sklearn.tree._classes.DecisionTreeClassifier",
-        "sklearn.tree._tree.Tree",
-    ],
-}
 
 
 @pytest.fixture(scope="module")
 def serve(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Serves a model of the session; each is started once."""
-    workers: dict[str, Worker] = {}
-
-    def start(runtime: str, name: str, classes: tuple[str, ...] | list[str] = ()) -> Worker:
-        if name not in workers:
-            directory = models / name
-            files = {
-                str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in directory.rglob("*")
-                if path.is_file()
-            }
-            deployment = make_deployment(
-                python=str(models_python),
-                runtime=runtime,
-                model_directory=str(directory),
-                model_files=files,
-                pickle_policy={"formats": ["joblib"], "classes": list(classes)},
-            )
-            worker, announced = launch_worker(tmp_path_factory.mktemp("w"), deployment)
-            workers[name] = worker
-            assert announced == {"event": "ready"}, (announced, worker.log())
-        return workers[name]
-
-    yield start
-    for worker in workers.values():
-        worker.process.kill()
-        worker.process.wait()
+    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("runtimes"))
+    yield workers.serve
+    workers.stop()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +57,7 @@ def test_onnx_with_an_input_for_each_column_takes_them_by_name(serve: Serve, exp
 
 @pytest.mark.parametrize("name", ["logistic", "logistic-skops"])
 def test_sklearn_classifiers(serve: Serve, expected: Any, name: str) -> None:  # noqa: ANN401
-    worker = serve("sklearn", name, CLASSES["logistic"])
+    worker = serve("sklearn", name)
     assert ask(worker, data=expected["rows"]) == expected["labels"]
     probabilities = ask(worker, data=expected["rows"], method="predict_proba")
     assert probabilities == [pytest.approx(row) for row in expected["probabilities"]]
@@ -99,13 +65,13 @@ def test_sklearn_classifiers(serve: Serve, expected: Any, name: str) -> None:  #
 
 @pytest.mark.parametrize("name", ["forest", "forest-skops", "objects", "objects-skops"])
 def test_sklearn_with_trees_and_with_labels_of_strings_and_objects(serve: Serve, expected: Any, name: str) -> None:  # noqa: ANN401
-    worker = serve("sklearn", name, CLASSES[name.partition("-")[0]])
+    worker = serve("sklearn", name)
     assert ask(worker, data=expected["rows"]) == expected["species"]
 
 
 @pytest.mark.parametrize("runtime", ["sklearn", "mlflow"])
 def test_named_columns_are_put_in_order(serve: Serve, expected: Any, runtime: str) -> None:  # noqa: ANN401
-    worker = serve(runtime, "named" if runtime == "sklearn" else "mlflow", CLASSES["named"])
+    worker = serve(runtime, "named" if runtime == "sklearn" else "mlflow")
     rows = [row[:3] for row in expected["rows"]]
     assert ask(worker, input_data={"columns": ["a", "b", "c"], "data": rows}) == pytest.approx(expected["regression"])
     assert ask(worker, data=rows) == pytest.approx(expected["regression"])
@@ -150,7 +116,7 @@ def test_a_request_that_does_not_fit_is_400_with_the_field(
     serve: Serve, model: str, body: object, message: str
 ) -> None:
     runtime = {"logistic": "sklearn", "named": "sklearn", "mlflow": "mlflow"}.get(model, "onnx")
-    answer = serve(runtime, model, CLASSES.get(model, ())).ask(json.dumps(body))
+    answer = serve(runtime, model).ask(json.dumps(body))
     assert answer.status == 400, answer
     assert message in answer.json["message"]
 
@@ -161,6 +127,105 @@ def test_what_is_not_a_json_object_is_400(serve: Serve, body: str, message: str)
     assert (answer.status, message in answer.json["message"]) == (400, True)
 
 
+ECHO = {
+    "float": [[[1, 2.5, None], [4, 5, 6]]],
+    "double": [[1e300, -1]],
+    "float16": [0.5],
+    "int64": [-(2**63)],
+    "int32": [-(2**31)],
+    "int16": [-(2**15)],
+    "int8": [-128],
+    "uint64": [2**64 - 1],
+    "uint32": [2**32 - 1],
+    "uint16": [2**16 - 1],
+    "uint8": [255],
+    "bool": [True],
+    "string": [["a", "\u00e4"]],
+}
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_onnx_with_many_inputs_of_every_type_and_rank_takes_them_by_name(serve: Serve, method: str) -> None:
+    output = ask(serve("onnx", "onnx-echo"), inputs=ECHO, method=method)
+    assert output == ECHO["float" if method == "predict" else "double"]
+
+
+def test_onnx_with_one_input_of_another_rank_takes_nested_data(serve: Serve) -> None:
+    worker = serve("onnx", "onnx-counting")
+    assert ask(worker, data=[1, 2, 3]) == [1, 4, 9]
+    assert ask(worker, inputs={"index": [1, 2, 3]}, method="predict_proba") == [3, 3, 3]
+    assert (
+        worker.ask(json.dumps({"data": [[1]]})).json["message"].startswith("data: has 2 dimensions; the model takes 1")
+    )
+    assert (
+        worker.ask(json.dumps({"input_data": [[1]]})).json["message"].startswith("input_data: the model does not take")
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"float": [[[1, 2, 3]]]}, "inputs.float: has 1 values along axis 1; the model takes 2."),
+        ({"float": [[1, 2]]}, "inputs.float: has 2 dimensions; the model takes 3, [-1, 2, 3]."),
+        ({"float": [[[1, 2, "3"], [4, 5, 6]]]}, 'inputs.float[0][0][2]: must be a number; it is "3".'),
+        ({"float": [[[1, 2, 1e300], [4, 5, 6]]]}, "inputs.float: has a number that is out of the range of float32."),
+        ({"float16": [70000]}, "inputs.float16: has a number that is out of the range of float16."),
+        ({"int8": [128]}, "inputs.int8: has a number that is out of the range of int8, -128 to 127."),
+        ({"uint8": [-1]}, "inputs.uint8: has a number that is out of the range of uint8, 0 to 255."),
+        ({"uint64": [-1]}, "inputs.uint64: has a number that is out of the range of uint64"),
+        ({"uint64": [2**64]}, "inputs.uint64: has a number that is out of the range of uint64"),
+        ({"int64": [2**63]}, "inputs.int64: has a number that is out of the range of int64"),
+        ({"int64": [1.5]}, "inputs.int64[0]: must be a whole number; it is 1.5."),
+        ({"int64": [None]}, "inputs.int64[0]: must be a whole number; it is null."),
+        ({"bool": [2]}, "inputs.bool: has a number that is out of the range of bool, 0 to 1."),
+        ({"bool": ["true"]}, 'inputs.bool[0]: must be true or false; it is "true".'),
+        ({"string": [["a", 1]]}, "inputs.string[0][1]: must be a string; it is 1."),
+        ({"string": [["a"], ["b"]]}, "inputs.string: has 1 values along axis 1; the model takes 2."),
+        ({"string": [["a", "b"], ["c"]]}, "inputs.string[1]: has 1 values; the first has 2."),
+        ({"bool": [True, True]}, "inputs.bool: its axis 'batch' has length 2; that of 'float' has 1."),
+        ({"other": [1]}, "inputs.other: the model has no input 'other'; it takes float, double,"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_400_with_its_path(
+    serve: Serve, changes: dict[str, object], message: str
+) -> None:
+    answer = serve("onnx", "onnx-echo").ask(json.dumps({"inputs": ECHO | changes}))
+    assert (answer.status, answer.json["message"][: len(message)]) == (400, message)
+
+
+def test_an_input_that_is_missing_is_named(serve: Serve) -> None:
+    given = {name: value for name, value in ECHO.items() if name != "int8"}
+    answer = serve("onnx", "onnx-echo").ask(json.dumps({"inputs": given}))
+    assert (answer.status, answer.json["message"][:25]) == (400, "inputs: 'int8' is missing")
+
+
+@pytest.mark.parametrize(
+    ("threads", "concurrency", "expected"), [("1", 1, 1), ("3", 1, 3), ("", 100, 1), ("x", 100, 1)]
+)
+def test_a_session_has_the_threads_that_are_asked_for(
+    serve: Serve, threads: str, concurrency: int, expected: int
+) -> None:
+    """Threads of a session are the process's beyond those that a session of one thread has."""
+
+    def count(**variables: str) -> int:
+        limits = {"max_concurrent_requests_per_instance": concurrency}
+        variables["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's own threads
+        worker = serve("onnx", "onnx", environment_variables=variables, request_settings=limits)
+        assert worker.ask(json.dumps({"data": [[1, 2, 3, 4]]})).status == 200
+        return len(list(Path(f"/proc/{worker.process.pid}/task").iterdir()))
+
+    assert count(OMP_NUM_THREADS=threads) - count(OMP_NUM_THREADS="1") == expected - 1
+
+
+def test_swagger_shows_tensors(serve: Serve) -> None:
+    schema = serve("onnx", "onnx-echo").ask(None, "GET", "/swagger.json").json["definitions"]["ServiceInput"]
+    inputs = schema["properties"]["inputs"]["properties"]
+    assert inputs["float"]["items"]["minItems"] == 2
+    assert inputs["string"]["items"]["items"] == {"type": "string"}
+    assert inputs["bool"]["items"] == {"type": "boolean"}
+    assert schema["example"]["inputs"]["float"] == [[[0, 0, 0], [0, 0, 0]]]
+
+
 def test_swagger_comes_from_the_model(serve: Serve) -> None:
     schema = serve("onnx", "onnx").ask(None, "GET", "/swagger.json").json["definitions"]["ServiceInput"]
     assert schema["properties"]["data"]["items"] | {"items": {}} == {
@@ -169,7 +234,7 @@ def test_swagger_comes_from_the_model(serve: Serve) -> None:
         "minItems": 4,
         "maxItems": 4,
     }
-    named = serve("sklearn", "named", CLASSES["named"]).ask(None, "GET", "/swagger.json?version=3").json
+    named = serve("sklearn", "named").ask(None, "GET", "/swagger.json?version=3").json
     input_data = named["components"]["schemas"]["ServiceInput"]["properties"]["input_data"]
     assert input_data["example"]["columns"] == ["a", "b", "c"]
 

@@ -52,6 +52,8 @@ def to_array(numpy: Any, values: object, dtype: str, where: str) -> Array:  # no
             found = _whole(numpy, values, dtype)
         if not found.size:
             return found.astype(dtype)
+        if kind == "O" and isinstance(found.flat[0], list):
+            raise ValueError("lists of several lengths")  # noqa: TRY301 - as NumPy does for numbers
     except (ValueError, TypeError, OverflowError, RecursionError):
         _check(values, kind, where, 0)
         raise Unfit(f"{where}: must be of type {dtype}.") from None
