@@ -53,7 +53,9 @@ class AdministeredWorker:
 
 
 @contextmanager
-def start_with_admin(folder: Path, source: str, **changes: object) -> Iterator[AdministeredWorker]:
+def start_with_admin(
+    folder: Path, source: str, options: tuple[str, ...] = (), **changes: object
+) -> Iterator[AdministeredWorker]:
     """A worker that is ready; ended at the end."""
     deployment = make_deployment(make_code(folder / "code", source), **changes)
     configuration = folder / "worker.json"
@@ -66,6 +68,7 @@ def start_with_admin(folder: Path, source: str, **changes: object) -> Iterator[A
                 *(str(deployment.get("python", sys.executable)), "-P", "-m", "mlops_scoring.worker"),
                 *("--configuration", str(configuration), "--socket", str(folder / "w.sock")),
                 *("--admin", str(folder / "a.sock"), "--status-fd", str(writer)),
+                *options,
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,

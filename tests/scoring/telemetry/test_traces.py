@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.scoring.conftest import StartWorker
 from tests.scoring.rig import Supervised, ask, await_truth, free_port, make_code, make_deployment
+from tests.scoring.telemetry.admin import start_with_admin
 from tests.scoring.telemetry.collector import Collector, listen
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -240,3 +242,22 @@ def test_nothing_is_sent_where_telemetry_is_turned_off(start_worker: StartWorker
     worker.process.terminate()
     assert worker.process.wait(20) == 0
     assert collector.posts == []
+
+
+def test_a_request_that_never_ran_has_a_span_too(short_path: Path, collector: Collector) -> None:
+    """Without a gateway, the worker itself refuses what waits too long."""
+    source = "import time\ndef init(): pass\ndef run(data):\n    print('began')\n    time.sleep(1)\n    return 1\n"
+    limits = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 50}
+    with start_with_admin(
+        short_path, source, ("--direct",), request_settings=limits, **traced(collector.url)
+    ) as worker:
+        first = threading.Thread(target=worker.score, args=("{}",))
+        first.start()
+        await_truth(lambda: "began" in worker.log(), "run() began")
+        assert worker.score("{}", x_request_id="late", traceparent=PARENT).status == 429
+        first.join()
+        collector.wait(lambda: len(collector.spans) == 2, "both spans")
+    spans = {span.attributes["http.response.status_code"]: span for span in collector.spans}
+    assert spans[429].attributes["mlops.request_id"] == "late"
+    assert spans[429].trace_id == TRACE
+    assert spans[429].end - spans[429].start >= 40_000_000

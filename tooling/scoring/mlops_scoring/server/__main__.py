@@ -13,7 +13,6 @@ import contextlib
 import importlib
 import importlib.util
 import json
-import logging
 import os
 import signal
 import socket
@@ -34,6 +33,7 @@ from mlops_scoring.server.from_environment import make_document
 from mlops_scoring.supervisor.process import Launch
 from mlops_scoring.supervisor.scraping import Target, scrape_all
 from mlops_scoring.telemetry.families import counter
+from mlops_scoring.telemetry.logs import log_to_standard_error
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a server."""
     options = _options(arguments)
     keep_private()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s")
+    log_to_standard_error({"worker": os.getpid()}, os.environ)
     try:
         if not options.user:
             refuse_root(os.environ)

@@ -113,6 +113,15 @@ def _bounded(text: str) -> str:
     return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
 
 
+def log_to_standard_error(constant: Mapping[str, object], environment: Mapping[str, str]) -> None:
+    """Bring all of this process' records, from INFO on, to standard error in the form that an environment asks for."""
+    handler = DescriptorHandler()
+    handler.setFormatter(formatter(constant, environment))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
 class DescriptorHandler(logging.Handler):
     """Writes records to a file descriptor, each at once; what cannot be written is lost, and nothing is said of it.
 

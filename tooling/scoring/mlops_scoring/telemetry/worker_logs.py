@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mlops_scoring.telemetry.log_capture import PrintedLines
-from mlops_scoring.telemetry.logs import DescriptorHandler, formatter
+from mlops_scoring.telemetry.logs import log_to_standard_error
 
 _log = logging.getLogger("mlops_scoring.worker")
 _NAME = "logging.json"
@@ -31,11 +31,8 @@ def configure_logs(constant: Mapping[str, object], code_directory: str | None, s
         code_directory: Where a `logging.json` may lie.
         script: Path of the entry script within it.
     """
-    root = logging.getLogger()
-    handler = DescriptorHandler()
-    handler.setFormatter(formatter(constant, os.environ))
-    root.handlers[:] = [handler]
-    root.setLevel(_level(os.environ.get("AZUREML_LOG_LEVEL", "")))
+    log_to_standard_error(constant, os.environ)
+    logging.getLogger().setLevel(_level(os.environ.get("AZUREML_LOG_LEVEL", "")))
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_thread_death

@@ -52,7 +52,7 @@ class WorkerMetrics:
     def scored(self, scored: Scored) -> None:
         """Count one request."""
         answer = scored.answer
-        self._requests[scored.request.path, answer.status // 100] += 1
+        self._requests[dialect_of(scored.request.path), answer.status // 100] += 1
         self._waits.add(scored.waited)
         if scored.waited < scored.seconds:
             self._run.add(answer.milliseconds / 1000 if answer.milliseconds else scored.seconds - scored.waited)
@@ -89,12 +89,9 @@ class WorkerMetrics:
         return families
 
     def _by_dialect(self) -> Family:
-        counts: Counter[tuple[str, str]] = Counter()
-        for (path, digit), count in list(self._requests.items()):
-            counts[dialect_of(path), f"{digit}xx"] += count
         points = tuple(
-            Point((("dialect", dialect), ("status", status)), count)
-            for (dialect, status), count in sorted(counts.items())
+            Point((("dialect", dialect), ("status", f"{digit}xx")), count)
+            for (dialect, digit), count in sorted(self._requests.items())
         )
         return Family("mlops_worker_requests", "counter", "Scoring requests answered.", points, "{request}")
 

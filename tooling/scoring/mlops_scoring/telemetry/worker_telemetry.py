@@ -104,6 +104,8 @@ class WorkerTelemetry:
     def scored(self, scored: Scored) -> None:
         """One request was answered."""
         self._metrics.scored(scored)
+        if self._queues and scored.waited >= scored.seconds:
+            self._tracer.refused(scored)
 
     def close(self) -> None:
         """Send what waits, in bounded time."""

@@ -13,10 +13,12 @@ from mlops_scoring.telemetry.exporting import SpanQueue
 from mlops_scoring.telemetry.sampling import Sampler
 from mlops_scoring.telemetry.spans import Span
 from mlops_scoring.telemetry.trace_context import TRACE, TraceContext, read_trace_context
+from mlops_scoring.worker.observing import Scored
 from mlops_scoring.worker.routes import Route, Routes
 from mlops_scoring.worker.scoring import Answer, ScoringRequest, Unfit
 
 _API = "opentelemetry.trace"
+_OTHER = "/*"
 
 
 class WorkerTracer:
@@ -31,10 +33,24 @@ class WorkerTracer:
         """Know where spans go."""
         self._sampler = sampler
         self._queues = queues
+        self._paths: frozenset[str] = frozenset()
 
     def routes(self, routes: Routes) -> Routes:
         """The same routes, those that score within a span."""
+        self._paths = frozenset(routes)
         return {path: self._traced(path, route) if route.scores else route for path, route in routes.items()}
+
+    def refused(self, scored: Scored) -> None:
+        """A request was answered without `run()`: it waited too long, or its client left."""
+        parent = read_trace_context(scored.request.headers)
+        context = self._sampler.child(parent)
+        if context.sampled:
+            start = int(scored.started * 1e9)
+            ended = (start, start + int(scored.seconds * 1e9), scored.answer.status, False)
+            path = scored.request.path if scored.request.path in self._paths else _OTHER
+            span = _span(scored.request, path, context, parent, ended)
+            for queue in self._queues:
+                queue.record(span)
 
     def _traced(self, path: str, route: Route) -> Route:
         def answer(request: ScoringRequest) -> Answer:
