@@ -30,6 +30,7 @@ from mlops_scoring.worker.discretion import keep_quiet
 from mlops_scoring.worker.lifeline import Announcer, follow
 from mlops_scoring.worker.memory import give_back_large_blocks
 from mlops_scoring.worker.observing import Observer
+from mlops_scoring.worker.openapi import openapi_route
 from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.runtimes import load
 from mlops_scoring.worker.scoring import Scorer, StartFailed
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = load_settings(os.environ)
         routes = azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory, settings))
         routes = {**mlflow_routes(scorer), **open_inference_routes(scorer, deployment), **routes}
+        routes = {**openapi_route(scorer.schema(), settings.service_name, routes), **routes}
         service = Service(
             routes=telemetry.routes(routes),
             settings=settings,
