@@ -192,6 +192,7 @@ def test_what_a_killed_run_left_is_made_again_and_never_twice(collecting_python:
 KILLED = """
 import json, os, shutil, signal, sys
 from pathlib import Path
+import pandas  # which pyarrow would import in every child
 import pyarrow.parquet as pq
 from mlops_scoring.collection.compact import compact
 
