@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlops_scoring.wire.messages import Headers, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """One request that was passed on, or could not be.
+class Exchanged(NamedTuple):
+    """One request that was passed on, or could not be; a tuple, because one is made for each.
 
     Attributes:
         deployment: Live name of the deployment that answered.

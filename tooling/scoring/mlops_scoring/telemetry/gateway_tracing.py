@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from mlops_scoring.gateway.observing import Exchanged
 from mlops_scoring.telemetry.exporting import SpanQueue
 from mlops_scoring.telemetry.sampling import Sampler
-from mlops_scoring.telemetry.spans import AttributeValue, Span
+from mlops_scoring.telemetry.spans import Span
 from mlops_scoring.telemetry.trace_context import TraceContext, read_trace_context
 from mlops_scoring.wire.messages import Request
 
@@ -19,8 +20,7 @@ _MAX_PATH = 200
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
+class _Begun(NamedTuple):
     context: TraceContext
     parent_id: int
 
@@ -62,23 +62,10 @@ class GatewayTracer:
 
     def _span(self, exchanged: Exchanged, begun: _Begun) -> Span:
         request, status, context = exchanged.request, exchanged.status, begun.context
-        method = request.method.decode("ascii", "replace") if request.method in _METHODS else "_OTHER"
-        attributes: list[tuple[str, AttributeValue]] = [
-            ("http.request.method", method),
-            ("url.path", path_of(request)),
-            ("url.scheme", self._scheme),
-            ("http.response.status_code", status),
-            ("http.request.body.size", exchanged.received),
-            ("http.response.body.size", exchanged.sent),
-            ("mlops.deployment", exchanged.deployment),
-            ("mlops.queue.seconds", exchanged.waited),
-            ("mlops.request_id", exchanged.request_id),
-        ]
-        if status >= 500:
-            attributes.append(("error.type", str(status)))
+        name, shared = _alike(request.method, path_of(request), self._scheme, status, exchanged.deployment)
         start = int(exchanged.started * 1e9)
         return Span(
-            name=method if method != "_OTHER" else "HTTP",
+            name=name,
             kind="server",
             trace_id=context.trace_id,
             span_id=context.span_id,
@@ -88,8 +75,32 @@ class GatewayTracer:
             end=start + int(exchanged.seconds * 1e9),
             state=context.state,
             error="" if status >= 500 else None,
-            attributes=attributes,
+            attributes=(
+                ("http.request.body.size", exchanged.received),
+                ("http.response.body.size", exchanged.sent),
+                ("mlops.queue.seconds", exchanged.waited),
+                ("mlops.request_id", exchanged.request_id),
+            ),
+            shared=shared,
         )
+
+
+@lru_cache(maxsize=512)
+def _alike(
+    method: bytes, path: str, scheme: str, status: int, deployment: str
+) -> tuple[str, tuple[tuple[str, str | int], ...]]:
+    """Name and attributes that many spans have alike."""
+    known = method.decode("ascii") if method in _METHODS else "_OTHER"
+    shared: tuple[tuple[str, str | int], ...] = (
+        ("http.request.method", known),
+        ("url.path", path),
+        ("url.scheme", scheme),
+        ("http.response.status_code", status),
+        ("mlops.deployment", deployment),
+    )
+    if status >= 500:
+        shared = (*shared, ("error.type", str(status)))
+    return "HTTP" if known == "_OTHER" else known, shared
 
 
 class AccessLog:
