@@ -21,8 +21,8 @@ FLUSH_SECONDS = 0.25
 """How long an event waits at most for others to be written with it."""
 
 _TURN = 64
-_SLICE = 0.001  # seconds of work, after which the other threads have theirs
-_PAUSE = 0.005
+_SLICE = 0.0005  # seconds of work, after which the other threads have theirs
+_PAUSE = 0.0025
 _SHORT_PAUSE = 0.0001  # where more than this waits
 _CROWD = 2000
 _log = logging.getLogger("mlops_scoring.collection")
