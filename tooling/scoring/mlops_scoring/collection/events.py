@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 TYPE_PREFIX = "azureml.inference."
@@ -162,10 +163,15 @@ def fit_text(text: str) -> str:
     return text if text.isprintable() and text.isascii() else _UNFIT.sub("\ufffd", text)
 
 
+@lru_cache(maxsize=4)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).isoformat(timespec="seconds").partition("+")[0]
+
+
 def written_time(seconds: float) -> str:
     """A moment as RFC 3339 has it, in UTC with microseconds; now, where it is not one of the years 1 to 9999."""
     try:
-        moment = datetime.fromtimestamp(seconds, UTC)
+        whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+        return f"{_second(whole)}.{micros:06d}Z"
     except (ValueError, OverflowError, OSError):
-        moment = datetime.now(UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

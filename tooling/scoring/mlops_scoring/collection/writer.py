@@ -142,18 +142,21 @@ class Writer:
     def _turn(self) -> None:
         lines: dict[str, list[bytes]] = {}
         began = time.perf_counter()
+        events = size = 0
         for _ in range(min(_TURN, len(self._waiting))):
             entry = self._waiting.popleft()
             self._make(entry, lines)
-            with self._lock:
-                self._events -= entry.events
-                self._size -= entry.size
-            self._figures.queued(-entry.events, -entry.size)
+            events += entry.events
+            size += entry.size
             if time.perf_counter() - began > _SLICE and not self._ending.is_set():
                 time.sleep(_PAUSE if len(self._waiting) < _CROWD else _SHORT_PAUSE)
                 began = time.perf_counter()
         for designation, texts in lines.items():
             self._store.append(designation, texts)
+        with self._lock:
+            self._events -= events
+            self._size -= size
+        self._figures.queued(-events, -size)
         if self._store.refusal is not None:
             self._tell(f"cannot be written: {self._store.refusal.strerror}")
         else:
