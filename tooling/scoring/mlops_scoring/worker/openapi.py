@@ -125,9 +125,12 @@ def describe(schema: Schema, title: str, paths: Iterable[str]) -> Described:
 
 def _operations(path: str) -> Iterator[tuple[str, Described]]:
     """The methods of one path; other paths of a worker are those of a model in the Open Inference Protocol."""
+    good: Described
     match path:
         case "/":
-            yield "get", _operation("Whether the worker lives", _content("text/html", _TEXT))
+            # A worker says it as Azure ML's server does; the gateway says it itself.
+            good = {**_content("text/html", _TEXT), **_content("text/plain", _TEXT)}
+            yield "get", _operation("Whether the server lives", good)
         case "/score":
             good = _content("application/json", _ref("ServiceOutput"))
             yield "post", _operation("Ask the model", good, "Error", _body("ServiceInput"))
