@@ -81,6 +81,23 @@ def test_named_columns_are_put_in_order(serve: Serve, expected: Any, runtime: st
     )
 
 
+ECHO = {
+    "float": [[[1, 2.5, None], [4, 5, 6]]],
+    "double": [[1e300, -1]],
+    "float16": [0.5],
+    "int64": [-(2**63)],
+    "int32": [-(2**31)],
+    "int16": [-(2**15)],
+    "int8": [-128],
+    "uint64": [2**64 - 1],
+    "uint32": [2**32 - 1],
+    "uint16": [2**16 - 1],
+    "uint8": [255],
+    "bool": [True],
+    "string": [["a", "\u00e4"]],
+}
+"""A row for each input of the echoing model; some at the end of their type."""
+
 SPLIT = {"columns": ["a", "b", "c"], "index": [0], "data": [[1, 2, 3]]}
 
 
@@ -110,6 +127,23 @@ SPLIT = {"columns": ["a", "b", "c"], "index": [0], "data": [[1, 2, 3]]}
         ("logistic", {"data": [[1, 2, 3, "x"]]}, 'data[0][3]: must be a number; it is "x".'),
         ("mlflow", {"input_data": {**SPLIT, "columns": ["a", "b", "x"]}}, "c"),
         ("mlflow", {"data": [[1, 2]]}, "data[0]: has 2 values; the model takes 3."),
+        ("mlflow", {"data": [[1, 2, "x"]]}, "data[0]['c']: must be a number; it is \"x\"."),
+        ("mlflow", {"data": []}, "data: the model refuses it; the log has the reason."),
+        (
+            "logistic",
+            {"data": [[1, 2, 3, 4], [1, 2, None, 4]]},
+            "data[1][2]: the model refuses it: Input X contains NaN.",
+        ),
+        ("named", {"data": [[1, 2, None]]}, "data[0]['c']: the model refuses it: Input X contains NaN."),
+        (
+            "named",
+            {"data": [[1, 2, "x"]]},
+            "data[0]['c']: the model refuses it: could not convert string to float: 'x'",
+        ),
+        ("named", {"data": [[1, 2, [3]]]}, "data[0][2]: must be one value, not a list or an object."),
+        ("named", {"data": [[1, 2, 10**400]]}, "data: the model refuses it: int too large"),
+        ("onnx-counting", {"data": [99]}, "inputs: the model refuses them: Non-zero status code"),
+        ("onnx-echo", {"inputs": {**ECHO, "string": [["a", "\ud800"]]}}, "inputs.string: has half of a surrogate pair"),
     ],
 )
 def test_a_request_that_does_not_fit_is_400_with_the_field(
@@ -125,23 +159,6 @@ def test_a_request_that_does_not_fit_is_400_with_the_field(
 def test_what_is_not_a_json_object_is_400(serve: Serve, body: str, message: str) -> None:
     answer = serve("onnx", "onnx").ask(body)
     assert (answer.status, message in answer.json["message"]) == (400, True)
-
-
-ECHO = {
-    "float": [[[1, 2.5, None], [4, 5, 6]]],
-    "double": [[1e300, -1]],
-    "float16": [0.5],
-    "int64": [-(2**63)],
-    "int32": [-(2**31)],
-    "int16": [-(2**15)],
-    "int8": [-128],
-    "uint64": [2**64 - 1],
-    "uint32": [2**32 - 1],
-    "uint16": [2**16 - 1],
-    "uint8": [255],
-    "bool": [True],
-    "string": [["a", "\u00e4"]],
-}
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
@@ -215,6 +232,12 @@ def test_a_session_has_the_threads_that_are_asked_for(
         return len(list(Path(f"/proc/{worker.process.pid}/task").iterdir()))
 
     assert count(OMP_NUM_THREADS=threads) - count(OMP_NUM_THREADS="1") == expected - 1
+
+
+def test_whole_numbers_are_taken_for_others_by_mlflow_models(serve: Serve) -> None:
+    assert len(ask(serve("mlflow", "mlflow"), data=[[1, 2, 3]])) == 1
+    assert len(ask(serve("mlflow", "mlflow"), inputs={"c": [1], "b": [2], "a": [3]})) == 1
+    assert len(ask(serve("mlflow", "mlflow-tensor"), data=[[1, 2]])) == 1
 
 
 def test_swagger_shows_tensors(serve: Serve) -> None:

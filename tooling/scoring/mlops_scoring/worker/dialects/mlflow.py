@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlops_scoring import __version__
-from mlops_scoring.worker.dialects.mlflow_forms import Invocation, check_content_type, read
+from mlops_scoring.worker.dialects.mlflow_forms import Invocation, check_content_type, check_texts, read
 from mlops_scoring.worker.prediction import Feed, Predictor, Table
 from mlops_scoring.worker.routes import Route, Routes
 from mlops_scoring.worker.runtimes.mlflow import OUTPUT, MlflowPredictor
@@ -166,6 +166,7 @@ class MlflowInvocations:
         """Answer one request."""
         given = request.header(b"content-type")
         check_content_type(given, ("text/csv", "application/json", _PARQUET))
+        check_texts(request.body)
         started = time.perf_counter()
         try:
             found = self._invoke(request.body, given, self, self._schema)

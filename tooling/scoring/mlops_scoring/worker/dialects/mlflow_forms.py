@@ -15,6 +15,8 @@ from mlops_scoring.worker.scoring import ScoringRequest, Unfit
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _TYPES = ("text/csv", "application/json")
+_HARMLESS = 16 * 1024
+_MOST_MEMORY = 256 * 1024 * 1024
 _TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 _GAPS = frozenset({"", "NaN", "nan", "NA", "N/A", "NULL", "null", "None", "n/a", "<NA>", "#N/A"})
 """What pandas reads as a missing value, as far as it is usual."""
@@ -71,6 +73,33 @@ def read(request: ScoringRequest) -> Invocation:
         listed = ", ".join(str(name)[:100] for name in list(body)[:20])
         raise Unfit(f"{wanted}. Received dictionary with input fields: [{listed}]")
     return Invocation(_content(found[0], body[found[0]]), body.get("params"))
+
+
+def check_texts(body: bytes) -> None:
+    """Refuse what NumPy would need too much memory for: it makes every value as long as the longest text.
+
+    Raises:
+        Unfit: The values together would take more than 256 MiB.
+    """
+    if len(body) < _HARMLESS:
+        return
+    try:
+        waiting: list[object] = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return  # MLflow says so itself, and where it is CSV there is nothing to refuse
+    longest = count = 0
+    while waiting:
+        match waiting.pop():
+            case dict() as found:
+                waiting.extend(found.values())
+            case list() as items:
+                waiting.extend(items)
+            case str() as text:
+                longest, count = max(longest, len(text)), count + 1
+            case _:
+                count += 1
+    if 4 * longest * count > _MOST_MEMORY:
+        raise Unfit(f"A text of {longest} characters cannot stand among {count} values.")
 
 
 def _content(form: str, value: object) -> Table | Values:

@@ -58,10 +58,18 @@ def to_array(numpy: Any, values: object, dtype: str, where: str) -> Array:  # no
         _check(values, kind, where, 0)
         raise Unfit(f"{where}: must be of type {dtype}.") from None
     if kind == "O":
-        return found
+        return _text(found, where)
     if found.dtype.kind not in _KINDS[kind]:
         raise Unfit(f"{where}: has a number that is out of the range of {dtype}.")
     return cast(numpy, found, dtype, where)
+
+
+def _text(found: Array, where: str) -> Array:
+    try:
+        "".join(found.reshape(-1).tolist()).encode()
+    except UnicodeEncodeError:
+        raise Unfit(f"{where}: has half of a surrogate pair, which is no text.") from None
+    return found
 
 
 def _whole(numpy: Any, values: object, dtype: str) -> Array:  # noqa: ANN401 - a module

@@ -6,7 +6,8 @@ The model directory was scanned before: MLflow itself unpickles without asking.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from mlops_scoring.configuration import Deployment
 from mlops_scoring.worker.prediction import DATATYPES, Array, Feed, Signature, Table, TensorSpec
 from mlops_scoring.worker.runtimes import frames
+from mlops_scoring.worker.runtimes.arrays import element_types
 from mlops_scoring.worker.runtimes.batching import Run, batched
 from mlops_scoring.worker.runtimes.mlflow_code import refuse_code
 from mlops_scoring.worker.runtimes.named import check_names, named_values
@@ -21,6 +23,7 @@ from mlops_scoring.worker.runtimes.schemas import tensors_schema
 from mlops_scoring.worker.runtimes.tabular import check_width, table_schema
 from mlops_scoring.worker.scoring import Schema, StartFailed, Unfit
 
+_log = logging.getLogger("mlops_scoring.worker")
 _COLUMNS = {
     "boolean": "BOOL",
     "integer": "INT32",
@@ -44,6 +47,7 @@ class MlflowPredictor:
         model: The `PyFuncModel`.
         names: Columns of the signature, if it has columns.
         tensors_wanted: Whether the signature has tensors.
+        cast: Gives a frame the types of the signature's columns, as MLflow's own server does.
     """
 
     call: Run
@@ -54,6 +58,7 @@ class MlflowPredictor:
     names: tuple[str, ...] | None
     tensors_wanted: bool
     signature: Signature
+    cast: Callable[[Any], Any] | None
 
     def feed_table(self, table: Table) -> Feed:
         """A data frame; columns that the client names are MLflow's to compare, for some may be optional."""
@@ -63,7 +68,12 @@ class MlflowPredictor:
         if columns is None and self.names is not None:
             check_width(table, len(self.names))
             columns = self.names
-        return self.pandas.DataFrame(table.rows, columns=None if columns is None else list(columns))
+        frames.check_columns(table, columns, self.signature.inputs)
+        frame = self.pandas.DataFrame(table.rows, columns=None if columns is None else list(columns))
+        try:
+            return frame if self.cast is None else self.cast(frame)
+        except self.refused as error:
+            raise Unfit(f"{table.where}: {error}") from None
 
     def feed_values(self, values: object, where: str) -> Feed:
         """Nested lists, or columns by name."""
@@ -72,7 +82,9 @@ class MlflowPredictor:
             return self.feed_tensors(tensors, paths)
         if isinstance(values, dict):
             return self.feed_table(frames.table_of_columns(values, where))
-        return self.numpy.array(values)
+        types = element_types(values)
+        # NumPy would make every value as long as the longest text.
+        return self.numpy.array(values, dtype=object if types is None or str in types else None)
 
     def feed_tensors(self, tensors: Mapping[str, Array], paths: Mapping[str, str]) -> Feed:
         """Arrays by name as columns or as they are; MLflow compares their types with the signature."""
@@ -101,6 +113,10 @@ class MlflowPredictor:
             return self.call(feed, outputs)
         except self.refused as error:
             raise Unfit(f"data: {error}") from None
+        except (ValueError, TypeError, KeyError) as error:
+            # MLflow's server has 400 for whatever a model raises; these are how models refuse their input.
+            _log.warning("the model refuses its input", exc_info=error)
+            raise Unfit("data: the model refuses it; the log has the reason.") from None
 
     def plain(self, output: Any) -> object:  # noqa: ANN401 - whatever the flavour returns
         """Lists, or records of a data frame."""
@@ -156,9 +172,23 @@ def load_mlflow(directory: Path, deployment: Deployment) -> MlflowPredictor:
     schema = model.metadata.get_input_schema()
     tensors = schema is not None and schema.is_tensor_spec()
     named = schema is not None and not tensors and schema.has_input_names()
-    names = tuple(str(name) for name in schema.input_names()) if named else None
-    signature = Signature("mlflow_pyfunc", tuple(_specs(schema, tensors=tensors)), (), ())
-    return MlflowPredictor(batched(run, deployment.batching), refused, model, pandas, numpy, names, tensors, signature)
+    return MlflowPredictor(
+        call=batched(run, deployment.batching),
+        refused=refused,
+        model=model,
+        pandas=pandas,
+        numpy=numpy,
+        names=tuple(str(name) for name in schema.input_names()) if named else None,
+        tensors_wanted=tensors,
+        signature=Signature("mlflow_pyfunc", tuple(_specs(schema, tensors=tensors)), (), ()),
+        cast=_cast(schema) if named else None,
+    )
+
+
+def _cast(schema: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - mlflow.types.Schema
+    module = importlib.import_module("mlflow.utils.proto_json_utils")
+    cast: Callable[[Any, Any], Any] | None = getattr(module, "cast_df_types_according_to_schema", None)
+    return None if cast is None else lambda frame: cast(frame, schema)
 
 
 def _specs(schema: Any, *, tensors: bool) -> Sequence[TensorSpec]:  # noqa: ANN401 - mlflow.types.Schema

@@ -155,7 +155,7 @@ def load_onnx(directory: Path, deployment: Deployment) -> OnnxPredictor:
         try:
             found: list[Any] = session.run(list(wanted), feed)
         except refused as error:
-            raise Unfit(f"inputs: the model refuses them: {str(error).partition(' : ')[2] or error}") from None
+            raise Unfit(f"inputs: the model refuses them: {str(error).split(' : ', 3)[-1]}") from None
         return found
 
     many = all(spec.shape and spec.shape[0] == -1 for spec in (*inputs, *outputs))

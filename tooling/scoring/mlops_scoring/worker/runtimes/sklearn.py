@@ -6,6 +6,7 @@ Only classes that the pickle policy names are made; see `mlops_scoring.pickles`.
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from mlops_scoring.worker.runtimes.tables import matrix
 from mlops_scoring.worker.runtimes.tabular import check_width, reordered, table_schema
 from mlops_scoring.worker.scoring import Schema, StartFailed, Unfit
 
+_log = logging.getLogger("mlops_scoring.worker")
+_SHOWN = 200
 _MATRIX = "X"
 """Name of the only input of an estimator that knows no names; any name is taken for it."""
 
@@ -53,6 +56,7 @@ class SklearnPredictor:
         if self.width is not None:
             check_width(found, self.width)
         if self.pandas is not None:
+            frames.check_values(found)
             return self.pandas.DataFrame(rows, columns=list(self.names or ()))
         return matrix(self.numpy, found, self._matrix)
 
@@ -100,8 +104,20 @@ class SklearnPredictor:
     def predict(self, feed: Feed, outputs: Sequence[str]) -> list[Any]:
         """Call the estimator; estimators do not take empty matrices."""
         if not len(feed):
-            return [self.numpy.empty((0,)) for _ in outputs]
-        return self.run(feed, outputs)
+            return [self._empty(output) for output in outputs]
+        try:
+            return self.run(feed, outputs)
+        except (ValueError, TypeError, OverflowError) as error:
+            # So estimators say that values are missing, of another type or unknown; the log has the rest.
+            _log.warning("the estimator refuses its input", exc_info=error)
+            reason = str(error).partition("\n")[0][:_SHOWN]
+            place = frames.place_of(self.numpy, feed, reason)
+            raise Unfit(f"data{place}: the model refuses it: {reason}") from None
+
+    def _empty(self, output: str) -> Array:
+        specs = [spec for spec in self.signature.outputs if spec.name == output]
+        shape = [0, *(max(length, 0) for length in specs[0].shape[1:])] if specs else [0]
+        return self.numpy.empty(shape, dtype=specs[0].dtype if specs else "float64")
 
     def plain(self, output: Any) -> object:  # noqa: ANN401 - an array or a list of arrays
         """Lists."""
