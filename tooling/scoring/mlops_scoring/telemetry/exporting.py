@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -51,17 +52,20 @@ class _Patience:
         self.not_before = 0.0
         self._what = what
         self._failures = 0
-        self._told = -_QUIET_SECONDS
+        self._telling = False
+        self._told = -math.inf
 
     def note(self, outcome: Outcome) -> None:
         now = time.monotonic()
         if outcome.problem is None:
-            if self._failures:
+            if self._telling:
                 _log.info("%s are sent again", self._what)
+            self._telling = False
             self._failures = 0
             return
-        if not self._failures or now - self._told >= _QUIET_SECONDS:
+        if now - self._told >= _QUIET_SECONDS:
             self._told = now
+            self._telling = True
             _log.warning("%s cannot be sent, and are dropped when there are too many: %s", self._what, outcome.problem)
         self._failures += 1
         wait = min(_LAST_WAIT, _FIRST_WAIT * 2 ** min(self._failures - 1, 10))

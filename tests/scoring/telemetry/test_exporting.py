@@ -1,0 +1,82 @@
+"""Queues of spans: bounded whatever the collector does, and ended in time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from mlops_scoring.telemetry.exporting import SpanQueue
+from mlops_scoring.telemetry.posting import Outcome
+from mlops_scoring.telemetry.spans import Span
+
+
+class Gate:
+    """Takes spans when it is open."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.entered = threading.Event()
+        self.closed = threading.Event()
+        self.outcomes: deque[Outcome] = deque()
+        self.taken: list[int] = []
+
+    def send_spans(self, spans: Sequence[Span], timeout: float) -> Outcome:
+        outcome = self.outcomes.popleft() if self.outcomes else Outcome()
+        self.entered.set()
+        if not self.open.wait(timeout):
+            return Outcome("too slow", again=True)
+        if outcome.problem is None:
+            self.taken += [span.span_id for span in spans]
+        return outcome
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def make_span(number: int) -> Span:
+    return Span("s", "server", 1, number, 0, 0, 0)
+
+
+def test_no_more_than_the_limit_waits_and_the_rest_is_counted() -> None:
+    gate = Gate()
+    queue = SpanQueue(gate, delay=3600, limit=10, batch=4)
+    for number in range(4):
+        queue.record(make_span(number))
+    assert gate.entered.wait(20), "a whole batch does not wait for the delay"
+    for number in range(4, 50):
+        queue.record(make_span(number))
+    assert queue.dropped == 50 - 4 - 10
+    gate.open.set()
+    queue.close(20)
+    assert gate.taken == list(range(14))
+    assert (queue.sent, queue.dropped) == (14, 36)
+    assert gate.closed.is_set()
+
+
+def test_the_end_is_in_time_whatever_the_collector_does() -> None:
+    gate = Gate()
+    queue = SpanQueue(gate, delay=3600, limit=100, batch=4)
+    for number in range(20):
+        queue.record(make_span(number))
+    began = time.monotonic()
+    queue.close(0.2)
+    assert time.monotonic() - began < 10
+    queue.record(make_span(99))
+    assert queue.sent == 0
+    assert queue.dropped >= 1
+
+
+def test_what_the_collector_does_not_want_is_dropped_and_the_next_is_sent() -> None:
+    gate = Gate()
+    gate.open.set()
+    gate.outcomes.append(Outcome("the collector answered 400"))
+    queue = SpanQueue(gate, delay=3600, limit=10, batch=2)
+    queue.record(make_span(1))
+    queue.record(make_span(2))
+    assert gate.entered.wait(20)
+    queue.record(make_span(3))
+    queue.close(20)
+    assert gate.taken == [3]
+    assert (queue.sent, queue.dropped) == (1, 2)
