@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ def _value(value: Any) -> Any:  # noqa: ANN401 - AnyValue
 
 
 @contextmanager
-def listen(collector: Collector, port: int = 0) -> Iterator[Collector]:
+def listen(collector: Collector, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
     """Let a collector receive, on a port of loopback."""
 
     class Receiver(BaseHTTPRequestHandler):
@@ -154,6 +155,8 @@ def listen(collector: Collector, port: int = 0) -> Iterator[Collector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     collector.port = server.server_address[1]
     collector.hold.set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

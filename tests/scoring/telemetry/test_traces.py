@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.scoring.certificates import make_pair
 from tests.scoring.conftest import StartWorker
 from tests.scoring.rig import Supervised, ask, await_truth, free_port, make_code, make_deployment
 from tests.scoring.telemetry.admin import start_with_admin
@@ -261,3 +263,33 @@ def test_a_request_that_never_ran_has_a_span_too(short_path: Path, collector: Co
     assert spans[429].attributes["mlops.request_id"] == "late"
     assert spans[429].trace_id == TRACE
     assert spans[429].end - spans[429].start >= 40_000_000
+
+
+def test_a_collector_is_reached_by_tls_with_a_certificate_of_the_clients(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    server, client, stranger = (make_pair(tmp_path, name) for name in ("server", "client", "stranger"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.certificate, server.key)
+    context.load_verify_locations(client.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    variables = {
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(server.certificate),
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(client.certificate),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(client.key),
+    }
+    with listen(Collector(), tls=context) as collector:
+        url = f"https://127.0.0.1:{collector.port}"
+        doubting = start_worker(
+            SCRIPT, **traced(url, **{**variables, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(stranger.certificate)})
+        )
+        assert doubting.ask("{}").status == 200
+        await_truth(lambda: "SSLCertVerificationError" in doubting.log(), "it is told")
+        missing = start_worker(SCRIPT, **traced(url, OTEL_EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "none")))
+        assert missing.ask("{}").status == 200
+        await_truth(lambda: "FileNotFoundError" in missing.log(), "it is told")
+        assert not collector.spans
+        worker = start_worker(SCRIPT, **traced(url, **variables))
+        assert worker.ask("{}", headers={"x-request-id": "secure"}).status == 200
+        collector.wait(lambda: collector.spans, "a span")
+        assert collector.spans[0].attributes["mlops.request_id"] == "secure"
