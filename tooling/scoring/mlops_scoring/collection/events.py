@@ -73,7 +73,7 @@ class Envelope:
 
     def __init__(self, source: tuple[str, ...], attributes: Mapping[str, str | int] | None = None) -> None:
         """Draw the beginning of the ids, which no other process has."""
-        self._source = "/" + "/".join(quote(part, safe="") for part in source)
+        self._source = "/" + "/".join(quote(part, safe="", errors="replace") for part in source)
         self._attributes = _written_attributes(attributes or {})
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
