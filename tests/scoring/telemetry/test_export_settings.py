@@ -76,6 +76,14 @@ def test_what_cannot_be_used_is_told_without_its_value_and_the_rest_holds(name: 
     assert settings.span_queue == 2048
 
 
+def test_the_share_of_the_access_log_is_declared_or_a_variable() -> None:
+    assert export_settings(Telemetry(access_log=0.5), {}).access_log == 0.5
+    assert export_settings(Telemetry(access_log=0.5), {"MLOPS_ACCESS_LOG": "0.1"}).access_log == 0.1
+    wrong = export_settings(Telemetry(), {"MLOPS_ACCESS_LOG": "yes"})
+    assert wrong.access_log == 0
+    assert len(wrong.problems) == 1
+
+
 def test_signals_are_turned_off_apart_and_together() -> None:
     assert export_settings(DECLARED, {"OTEL_TRACES_EXPORTER": "none"}).traces is None
     assert export_settings(DECLARED, {"OTEL_METRICS_EXPORTER": "none"}).metrics is None

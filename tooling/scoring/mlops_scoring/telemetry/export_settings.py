@@ -51,6 +51,7 @@ class ExportSettings:
         span_batch: Spans of one batch at most.
         metric_interval: Seconds between two messages of metrics.
         resource: Attributes of OTEL_RESOURCE_ATTRIBUTES, and `service.name` where OTEL_SERVICE_NAME gives one.
+        access_log: Share of the requests about which a gateway writes a line.
         problems: What could not be used, one sentence each.
     """
 
@@ -63,6 +64,7 @@ class ExportSettings:
     metric_interval: float
     resource: Mapping[str, str]
     azure_monitor: str | None = field(repr=False)
+    access_log: float
     problems: tuple[str, ...]
 
     @property
@@ -92,6 +94,7 @@ def export_settings(declared: Telemetry, environment: Mapping[str, str]) -> Expo
         metric_interval=read.number("OTEL_METRIC_EXPORT_INTERVAL", 60000) / 1000,
         resource=_resource(read),
         azure_monitor=None if disabled else _connection_string(read, declared),
+        access_log=read.number("MLOPS_ACCESS_LOG", declared.access_log, least=0, most=1),
         problems=tuple(read.problems),
     )
 

@@ -90,8 +90,8 @@ class GatewayTelemetry:
             closing.append(queue.close)
             tracer = GatewayTracer(settings.sampler, (queue,), "http" if configuration.tls is None else "https")
             observers.append(tracer)
-        if configuration.telemetry.access_log:
-            observers.append(AccessLog(configuration.telemetry.access_log))
+        if settings.access_log:
+            observers.append(AccessLog(settings.access_log))
         return _Parts(tracer, tuple(observers), tuple(closing))
 
     def _send_metrics(self, settings: ExportSettings, resource: Attributes) -> Callable[[], None]:
