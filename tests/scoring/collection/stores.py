@@ -14,10 +14,12 @@ COLLECTING = (
     "cloudevents==2.2.0",
     "numpy==2.4.6",
     "pandas==3.1.1",
-    "pyarrow==26.0.1",
     "requests==2.34.2",
 )
-"""Azure ML's collector with what it needs, the SDK of CloudEvents, and what writes Parquet."""
+"""Azure ML's collector with what it needs, and the SDK of CloudEvents."""
+
+ROLLING = ("pyarrow==26.0.1",)
+"""What writes Parquet; without pandas, which it would import and not need."""
 
 ROLL = """
 import json, sys

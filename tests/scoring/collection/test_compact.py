@@ -54,9 +54,9 @@ def decoded(table: Any, name: str) -> tuple[str, list[Any]]:  # noqa: ANN401 - J
     return table["types"][name], values
 
 
-def test_rows_come_back_with_their_events(collecting_python: Path, store: Path) -> None:
+def test_rows_come_back_with_their_events(rolling_python: Path, store: Path) -> None:
     path = write_events(store, [[{"a": 1, "b": "x"}, {"a": 2, "b": None}], [{"a": 3, "c": 0.1}]])
-    report, (table,) = roll(collecting_python, store)
+    report, (table,) = roll(rolling_python, store)
     assert report == {"files": 1, "rows": 3, "torn": 0, "open": 0}
     assert not path.exists()
     assert table["name"] == str(DAY / "20260131T05-a-1.parquet")
@@ -95,20 +95,20 @@ COLUMNS: dict[str, tuple[list[Any], str]] = {
 }
 
 
-def test_each_kind_of_value_comes_back_exactly(collecting_python: Path, store: Path) -> None:
+def test_each_kind_of_value_comes_back_exactly(rolling_python: Path, store: Path) -> None:
     for name, (values, _) in COLUMNS.items():
         write_events(store, [[{"x": value}] for value in values], name.replace(" ", "-"))
-    _, tables = roll(collecting_python, store)
+    _, tables = roll(rolling_python, store)
     found = {table["name"]: decoded(table, "x") for table in tables}
     assert found == {
         f"{DAY}/{name.replace(' ', '-')}.parquet": (expected, values) for name, (values, expected) in COLUMNS.items()
     }
 
 
-def test_names_of_columns_cannot_be_confused(collecting_python: Path, store: Path) -> None:
+def test_names_of_columns_cannot_be_confused(rolling_python: Path, store: Path) -> None:
     record = {"_id": 1, "__id": 2, "id": 3, "_row": 4, "": 5, "data": 6, "_data": 7, "time": 8, "_time": "x"}
     write_events(store, [[record]])
-    _, (table,) = roll(collecting_python, store)
+    _, (table,) = roll(rolling_python, store)
     row = table["rows"][0]
     assert {name.removeprefix("_"): row[name] for name in row if name.startswith("__")} == {
         "_id": 1,
@@ -120,12 +120,12 @@ def test_names_of_columns_cannot_be_confused(collecting_python: Path, store: Pat
     assert (row["id"], row[""], row["data"], row["time"], row["_row"]) == (3, 5, 6, 8, 0)
 
 
-def test_data_without_columns_is_kept_as_text(collecting_python: Path, store: Path) -> None:
+def test_data_without_columns_is_kept_as_text(rolling_python: Path, store: Path) -> None:
     data: list[Any] = [{"whole": ["body"]}, "text", None, [], [1, 2], 7, [{"a": 1}]]
     wide = [[{f"c{number}-{n}": n for n in range(100)}] for number in range(30)]
     write_events(store, data, "1")
     write_events(store, wide, "2")
-    report, (mixed, text) = roll(collecting_python, store)
+    report, (mixed, text) = roll(rolling_python, store)
     assert report["rows"] == 37
     read = [[{"a": row["a"]}] if row["_row"] is not None else json.loads(row["_data"]) for row in mixed["rows"]]
     assert read == data
@@ -133,7 +133,7 @@ def test_data_without_columns_is_kept_as_text(collecting_python: Path, store: Pa
     assert [json.loads(row["_data"]) for row in text["rows"]] == wide
 
 
-def test_files_that_drift_apart_are_read_together(collecting_python: Path, store: Path) -> None:
+def test_files_that_drift_apart_are_read_together(rolling_python: Path, store: Path) -> None:
     """Columns that come, go and change their type between files do not hinder reading all of them at once."""
     write_events(store, [[{"a": 1, "b": "x"}]], "1")
     write_events(store, [[{"a": 0.5}]], "2")
@@ -148,42 +148,42 @@ files = sorted(Path(sys.argv[1]).rglob("*.parquet"))
 schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
 print(json.dumps(ds.dataset(files, schema=schema).to_table(columns=["a", "b", "c"]).to_pylist()))
 """
-    assert run_in(collecting_python, program, str(store)) == [
+    assert run_in(rolling_python, program, str(store)) == [
         {"a": 1.0, "b": "x", "c": None},
         {"a": 0.5, "b": None, "c": None},
         {"a": None, "b": None, "c": True},
     ]
 
 
-def test_torn_and_foreign_lines_are_skipped_and_counted(collecting_python: Path, store: Path) -> None:
+def test_torn_and_foreign_lines_are_skipped_and_counted(rolling_python: Path, store: Path) -> None:
     foreign = b'{"specversion": "1.0", "time": "yesterday", "data": [{"a": 9}]}\n'
     write_events(store, [[{"a": 1}]], tail=b"garbage\n" + foreign + b'{"specversion": "1.0", "da')
-    report, (table,) = roll(collecting_python, store)
+    report, (table,) = roll(rolling_python, store)
     assert report == {"files": 1, "rows": 2, "torn": 2, "open": 0}
     assert decoded(table, "a") == ("int64", [1, 9])
     assert table["rows"][1]["_time"] is None
 
 
-def test_only_what_is_closed_and_old_enough_is_rolled_up(collecting_python: Path, store: Path) -> None:
+def test_only_what_is_closed_and_old_enough_is_rolled_up(rolling_python: Path, store: Path) -> None:
     hot, empty, old, young = (write_events(store, [[{"a": name}]] * (name != "2"), name) for name in "1234")
     empty.write_bytes(b"torn")
     for path in (hot, empty, old):
         os.utime(path, (1_700_000_000, 1_700_000_000))
     with hot.open("rb") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
-        report = compact(collecting_python, store, "--before", "2024-01-01T00:00:00Z")
+        report = compact(rolling_python, store, "--before", "2024-01-01T00:00:00Z")
     assert report == {"files": 2, "rows": 1, "torn": 1, "open": 2}
     assert sorted(path.name for path in (store / DAY).iterdir()) == ["1.jsonl", "3.parquet", "4.jsonl"]
     assert young.exists()
 
 
-def test_what_a_killed_run_left_is_made_again_and_never_twice(collecting_python: Path, store: Path) -> None:
+def test_what_a_killed_run_left_is_made_again_and_never_twice(rolling_python: Path, store: Path) -> None:
     path = write_events(store, [[{"a": number}] for number in range(100)])
     content = path.read_bytes()
-    roll(collecting_python, store)
+    roll(rolling_python, store)
     path.write_bytes(content)  # as if it had been killed between the rename and the removal
     path.with_suffix(".parquet.unfinished").write_bytes(b"half")
-    report, (table,) = roll(collecting_python, store)
+    report, (table,) = roll(rolling_python, store)
     assert report["rows"] == 100
     assert [row["a"] for row in table["rows"]] == list(range(100))
     assert [file.name for file in (store / DAY).iterdir()] == ["20260131T05-a-1.parquet"]
@@ -192,7 +192,6 @@ def test_what_a_killed_run_left_is_made_again_and_never_twice(collecting_python:
 KILLED = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-import pandas  # which pyarrow would import in every child
 import pyarrow.parquet as pq
 from mlops_scoring.collection.compact import compact
 
@@ -224,25 +223,25 @@ print(json.dumps([ends, tables]))
 """Rolls up the same store again and again, killed one step later each time; then rolls up what was left."""
 
 
-def test_runs_that_are_killed_at_any_step_lose_and_double_nothing(collecting_python: Path, store: Path) -> None:
+def test_runs_that_are_killed_at_any_step_lose_and_double_nothing(rolling_python: Path, store: Path) -> None:
     for number in range(2):
         write_events(store, [[{"n": number * 100 + row}] for row in range(50)], str(number))
-    ends, found = run_in(collecting_python, KILLED, str(store))
+    ends, found = run_in(rolling_python, KILLED, str(store))
     killed = [end for end in ends if end == signal.SIGKILL]
     assert 8 <= len(killed) < len(ends), "every step of two files, and at least one run to its end"
     expected = [[f"{number}.parquet", [number * 100 + row for row in range(50)]] for number in range(2)]
     assert all(tables == expected for tables in found), found
 
 
-def test_two_runs_at_once_do_the_work_once(collecting_python: Path, store: Path) -> None:
+def test_two_runs_at_once_do_the_work_once(rolling_python: Path, store: Path) -> None:
     for number in range(6):
         write_events(store, [[{"n": number * 1000 + row}] for row in range(500)], str(number))
-    command = [str(collecting_python), "-P", "-m", "mlops_scoring.collection", "compact", str(store)]
+    command = [str(rolling_python), "-P", "-m", "mlops_scoring.collection", "compact", str(store)]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
     reports = [json.loads(process.communicate()[0]) for process in runs]
     assert [process.returncode for process in runs] == [0, 0]
     assert sum(report["files"] for report in reports) == 6
-    _, tables = roll(collecting_python, store)
+    _, tables = roll(rolling_python, store)
     numbers = [row["n"] for table in tables for row in table["rows"]]
     assert sorted(numbers) == [number * 1000 + row for number in range(6) for row in range(500)]
 
@@ -263,9 +262,7 @@ def label(store: Path, file: Path) -> subprocess.CompletedProcess[str]:
     return run(Path(sys.executable), "label", store, *place, "--file", file)
 
 
-def test_labels_lie_beside_inputs_and_join_by_correlation_id(
-    collecting_python: Path, store: Path, tmp_path: Path
-) -> None:
+def test_labels_lie_beside_inputs_and_join_by_correlation_id(rolling_python: Path, store: Path, tmp_path: Path) -> None:
     write_events(store, [[{"a": 1}, {"a": 2}], [{"a": 3}]])
     file = tmp_path / "labels.jsonl"
     file.write_text(
@@ -292,7 +289,7 @@ joined = read("inputs").join(read("labels").select(["_correlationid", "_row", "f
 print(json.dumps(sorted(joined.select(["a", "fraud"]).to_pylist(), key=lambda row: row["a"])))
 """
     expected = [{"a": 1, "fraud": False}, {"a": 2, "fraud": True}, {"a": 3, "fraud": True}]
-    assert run_in(collecting_python, program, str(store)) == expected
+    assert run_in(rolling_python, program, str(store)) == expected
 
 
 def test_labels_with_a_mistake_are_all_refused(store: Path, tmp_path: Path) -> None:
