@@ -56,6 +56,7 @@ def test_a_trace_goes_from_the_caller_through_the_gateway_to_run(
 ) -> None:
     for name, value in QUICK.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "team=scoring")
     deployment = make_deployment(make_code(tmp_path / "code", SCRIPT), **traced(collector.url))
     document = supervised.document({"blue-1": deployment}, {"blue-1": 100}, {"blue": "blue-1"})
     supervised.start({**document, "telemetry": {"otlp_endpoint": collector.url}})
@@ -79,6 +80,7 @@ def test_a_trace_goes_from_the_caller_through_the_gateway_to_run(
     assert gateway.attributes["mlops.deployment"] == "blue-1"
     assert gateway.resource["service.name"] == "test"
     assert worker.resource["mlops.deployment"] == "blue-1"
+    assert gateway.resource["team"] == worker.resource["team"] == "scoring"
     assert (gateway.kind, worker.kind) == (2, 2)
 
 

@@ -18,13 +18,14 @@ _INHERITED = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-        "MLOPS_LOG_FORMAT",
+        *("MLOPS_LOG_FORMAT", "APPLICATIONINSIGHTS_CONNECTION_STRING"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )
-_INHERITED_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_")
+_INHERITED_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "OTEL_")
 """What a worker has of the supervisor's environment; everything else is declared, so that what serves does not depend
-on who started it, and no credential of the toolkit reaches a model."""
+on who started it, and no credential of the toolkit reaches a model. Where telemetry goes changes no answer, and its
+credentials have no place in Git."""
 
 
 @dataclass(frozen=True, slots=True)
