@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scoring.collection.stores import data_by_request, event_files, events
+from tests.scoring.collection.stores import data_by_request, event_files, events, roll
 from tests.scoring.load import Target, run
-from tests.scoring.rig import Worker, await_truth, launch_worker, make_code, make_deployment
+from tests.scoring.rig import Supervised, Worker, await_truth, launch_worker, make_code, make_deployment
 from tests.scoring.serving_models import ModelWorkers
 from tests.scoring.telemetry.admin import start_with_admin
 
@@ -295,7 +295,7 @@ def test_requests_are_answered_while_the_disk_is_full_and_kept_when_it_is_not(sh
 
 
 def test_names_of_a_model_cannot_lead_out_of_the_store(short_path: Path, store: Path) -> None:
-    deployment = {"data_collector": collector(store), "model": {"name": "../../x", "version": "/etc"}}
+    deployment: dict[str, Any] = {"data_collector": collector(store), "model": {"name": "../../x", "version": "/etc"}}
     with start_with_admin(short_path, PARROT, **deployment) as worker:
         assert worker.score('{"data": [[1]]}').status == 200
         await_truth(lambda: event_files(store, "response"), "it is kept")
@@ -323,3 +323,25 @@ def _listening(pid: int) -> list[int]:
         inodes |= {found.group(1)} if found else set()
     rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     return [int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes]
+
+
+def test_an_endpoint_s_data_is_under_its_name_and_can_be_rolled_up_while_it_is_served(
+    supervised: Supervised, code: Path, store: Path, rolling_python: Path
+) -> None:
+    wanted = collector(store, rolling_rate="Year")
+    deployment = make_deployment(code, instance_count=2, data_collector=wanted, model={"name": "m", "version": "3"})
+    supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))
+    supervised.await_settled()
+    for number in range(40):
+        assert supervised.score({"n": number}, x_request_id=f"r{number}").status == 200
+    await_truth(lambda: len(_lines(store)) == 80, "all are flushed")
+    report, tables = roll(rolling_python, store)
+    assert tables == []
+    assert report["open"] == len(event_files(store)) >= 2
+    assert supervised.score({"n": 40}, x_request_id="r40").status == 200
+    supervised.stop()
+    assert set(data_by_request(store, "request")) == {f"r{number}" for number in range(41)}
+    assert {path.parts[-8:-4] for path in event_files(store, "request")} == {("test", "m", "3", "request")}
+    assert {event["source"] for event in events(store, "request")} == {"/test/blue-1"}
+    report, _ = roll(rolling_python, store)
+    assert (report["rows"], report["torn"], report["open"]) == (82, 0, 0)
