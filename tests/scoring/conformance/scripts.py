@@ -1,9 +1,16 @@
 """Entry scripts that both servers run: each answers what the request asks it for."""
 
 TEXT = """
-import datetime, logging, os, sys, time
-import numpy as np
-import pandas as pd
+import datetime, importlib, logging, os, sys, time
+
+class Late:
+    def __init__(self, name):
+        self.name = name
+
+    def __getattr__(self, attribute):
+        return getattr(importlib.import_module(self.name), attribute)
+
+np, pd = Late("numpy"), Late("pandas")
 
 def init():
     print("init was called")
@@ -91,7 +98,8 @@ RESULTS = {
     "say": say,
     "slow": lambda: time.sleep(1.2) or "slow",
     "large": lambda: "x" * 3_000_000,
-    "environment": lambda: {name: os.environ.get(name) for name in ("AZUREML_MODEL_DIR", "MINE", "AML_APP_ROOT")},
+    "environment": lambda: {name: os.environ.get(name) for name in ("AZUREML_MODEL_DIR", "MINE")},
+    "app-root": lambda: os.path.basename(os.environ["AML_APP_ROOT"]),
     "working-directory": lambda: os.path.basename(os.getcwd()),
     "module": lambda: __name__,
 }

@@ -54,7 +54,7 @@ _RESULTS = (
     *("pandas-json", "pandas-series", "pandas-timestamp", "pandas-na", "raise", "raise-key", "raise-bare"),
     *("raise-recursion", "raise-memory", "raise-timeout", "raise-stop", "raise-exit-group", "raise-generator-exit"),
     *("raise-base", "raise-interrupt", "raise-exit", "raise-exit-0", "say", "slow", "large", "working-directory"),
-    *("module", "environment", "unknown"),
+    *("module", "environment", "app-root", "unknown"),
 )
 """What `run()` gives; the last one is a KeyError of the script."""
 
@@ -102,7 +102,7 @@ def _routes() -> Iterator[Request]:
     for path in ("/", "/score", "/swagger.json", "/nothing"):
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"):
             yield Request(f"route/{method} {path}", "text", method, path)
-    for name, target in {
+    targets: dict[str, str | bytes] = {
         "slash": "/score/",
         "double": "//score",
         "case": "/Score",
@@ -119,7 +119,8 @@ def _routes() -> Iterator[Request]:
         "empty-segment": "/score//",
         "swagger-slash": "/swagger.json/",
         "v2": "/v2/health/live/no",
-    }.items():
+    }
+    for name, target in targets.items():
         yield Request(f"path/{name}", "text", "GET" if name == "query" else "POST", target, body=b"x")
     for version in ("2", "2.0", "3", "3.0", "3.1", "4", "", "2.1", "x%22", "03"):
         for setup in ("text", "schema", "nested", "own-swagger", "named"):
@@ -135,7 +136,7 @@ def _routes() -> Iterator[Request]:
 def _ids() -> Iterator[Request]:
     names = ("x-request-id", "x-ms-request-id", "x-ms-client-request-id")
     for name in names:
-        for kind, value in {
+        values: dict[str, str | bytes] = {
             "short": "abc",
             "100": "a" * 100,
             "101": "a" * 101,
@@ -146,7 +147,8 @@ def _ids() -> Iterator[Request]:
             "spaces": "a b  c",
             "99-utf8": b"\xc3\xbc" * 50,
             "102-utf8": b"\xc3\xbc" * 51,
-        }.items():
+        }
+        for kind, value in values.items():
             yield Request(f"id/{name} {kind}", "text", headers=((name, value),), body=b"x")
         yield Request(f"id/{name} upper", "text", headers=((name.upper(), "abc"),), body=b"x")
         yield Request(f"id/{name} health", "text", "GET", "/", headers=((name, "abc"),), body=None)
@@ -239,10 +241,23 @@ def _environment() -> Iterator[Request]:
     yield Request("named/slow", "named", body=b"=slow")
     yield Request("named/after-slow", "named", body=b"after")
     yield Request("named/environment", "named", body=b"=environment")
+    yield Request("named/app-root", "named", body=b"=app-root")
     yield Request("named/prefixed", "named", target="/prefix/score", body=b"x")
+
+
+def _huge() -> Iterator[Request]:
+    yield Request("huge/body", "text", body=b"x" * (65 * 1024 * 1024))
+    yield Request("huge/body below the limit", "text", body=b"x" * (63 * 1024 * 1024))
+    yield Request("huge/header", "text", headers=(("X-Huge", "a" * 40_000),), body=b"x")
+    yield Request("huge/header of 8 KiB", "text", headers=(("X-Huge", "a" * 8180),), body=b"x")
+    yield Request("huge/header of 9 KiB", "text", headers=(("X-Huge", "a" * 9000),), body=b"x")
+    yield Request("huge/headers", "text", headers=tuple((f"X-{n}", "a") for n in range(110)), body=b"x")
+    yield Request("huge/90 headers", "text", headers=tuple((f"X-{n}", "a") for n in range(90)), body=b"x")
+    yield Request("huge/target", "text", "GET", "/score?a=" + "a" * 9000, body=None)
+    yield Request("huge/4000 in the target", "text", "GET", "/score?a=" + "a" * 4000, body=None)
 
 
 def requests() -> tuple[Request, ...]:
     """The table for scripts that take text, and all that does not depend on the script."""
-    parts = (_results(), _texts(), _routes(), _ids(), _headers(), _cross_origin(), _environment())
+    parts = (_results(), _texts(), _routes(), _ids(), _headers(), _cross_origin(), _environment(), _huge())
     return tuple(request for part in parts for request in part)
