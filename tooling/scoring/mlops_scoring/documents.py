@@ -85,7 +85,9 @@ class Fields:
 
     def problem(self, name: str, message: str) -> None:
         """Note a problem of a field."""
-        self.problems.append(f"{self.path(name) or 'document'}: {message}")
+        where = self.path(name) or "document"
+        # A name is whatever somebody wrote; it must not be able to begin a line of its own.
+        self.problems.append(f"{where if where.isprintable() else ascii(where)}: {message}")
 
     def get(self, name: str, default: object = MISSING) -> object:
         """The raw value of a field; its absence is a problem unless there is a default."""

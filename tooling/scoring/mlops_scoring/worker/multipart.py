@@ -60,9 +60,12 @@ def parse_multipart(body: bytes, boundary: str) -> tuple[list[tuple[str, str]], 
         head, separator, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         if not separator:
             raise ValueError("a part of the multipart body has no end of headers")
-        headers = BytesHeaderParser(policy=HTTP).parsebytes(head + b"\r\n\r\n")
-        name = headers.get_param("name", "", "content-disposition")
-        filename = headers.get_filename()
+        try:
+            headers = BytesHeaderParser(policy=HTTP).parsebytes(head + b"\r\n\r\n")
+            name = headers.get_param("name", "", "content-disposition")
+            filename = headers.get_filename()
+        except (LookupError, TypeError, AttributeError):  # the library's parser stumbles over some odd parameters
+            raise ValueError("a part of the multipart body has headers that cannot be read") from None
         if filename is None:
             fields.append((str(name), content.decode("utf-8", "replace")))
         else:
