@@ -304,6 +304,7 @@ def test_scripts_get_the_rows_as_score_has_them(start_worker: StartWorker) -> No
         ("a,b\n1,\n,x\n", [[1, None], [None, "x"]]),
         ("a\n1.5\n2\n", [[1.5], [2.0]]),
         ("a\nTrue\nfalse\n", [[True], [False]]),
+        ("a\n1_000\n", [["1_000"]]),
         ('a\n"x,\ny"\n', [["x,\ny"]]),
         ("\ufeffa\n1", [[1]]),
     ],

@@ -141,7 +141,9 @@ def _csv_table(body: bytes) -> Table:
 def _typed(texts: list[str]) -> list[object]:
     """A column's values: whole numbers, numbers, truths, or texts, whichever all of them are."""
     there = [text for text in texts if text not in _GAPS]
-    kinds: tuple[Callable[[str], object], ...] = (int, float, lambda text: _TRUTHS[text])
+    # Python reads underscores within numbers, pandas does not.
+    numbers = (int, float) if not any("_" in text for text in there) else ()
+    kinds: tuple[Callable[[str], object], ...] = (*numbers, lambda text: _TRUTHS[text])
     for kind in kinds:
         try:
             values = {text: kind(text) for text in there}
