@@ -28,6 +28,9 @@ FORMS: dict[str, Any] = {
     "rows of a tensor": {"inputs": [{"name": "x", "shape": [2, 2], "data": [3, NUMBER, 4, NUMBER]}]},
     "rows of a nested tensor": {"inputs": [{"name": "x", "shape": [2, 2], "data": [[3, NUMBER], [4, NUMBER]]}]},
     "a list of values": {"ssn": [NUMBER]},
+    "encoded twice": json.dumps({"data": [{"ssn": NUMBER, "age": 3}]}),
+    "encoded twice, within": {"data": json.dumps({"ssn": NUMBER, "age": 3})},
+    "encoded twice, rows": {"data": json.dumps([[3, NUMBER]])},
 }
 
 
@@ -71,6 +74,9 @@ def test_positions_stand_for_columns_without_names() -> None:
         {"columns": ["age"], "data": [[3, NUMBER]]},
         {"columns": ["age", "ssn"], "data": [{"x": NUMBER}]},
         {"inputs": [{"name": "x", "shape": [1, 2], "data": [3, NUMBER]}]},
+        NUMBER,
+        123456789,
+        json.dumps([[3, NUMBER]]),
     ],
 )
 def test_nothing_is_kept_where_a_named_field_cannot_be_found(value: object) -> None:
@@ -83,6 +89,11 @@ def test_nothing_is_kept_where_a_named_field_cannot_be_found(value: object) -> N
 def test_nested_lists_of_other_fields_are_no_rows() -> None:
     value = [{"embedding": [[1, 2], [3, 4]], "ssn": NUMBER}]
     assert Filter(deny=("ssn",)).apply(value, KEY) == [{"embedding": [[1, 2], [3, 4]]}]
+
+
+def test_lists_of_values_and_texts_of_other_fields_are_kept() -> None:
+    for value in (["setosa", "x"], [1, None], {"note": "{not json", "n": 1.5}, {"note": '{"a": 1}'}, None, True, []):
+        assert Filter(deny=("ssn",)).apply(value, KEY) == value
 
 
 def test_digests_are_stable_keyed_and_told_apart_by_type() -> None:

@@ -6,6 +6,7 @@ its values is searched as well:
 
 - `{"columns": [...], "data": [[...], ...]}`: the columns of these names;
 - `{"name": ..., "data": ...}`, a tensor of the Open Inference Protocol: the tensor of that name;
+- a text that holds JSON once more, as clients that encode twice send it;
 - rows that are lists, at the top or as `data`, `input_data`, `instances`, `inputs`, `outputs` or `predictions`: by the
   model's columns where they are known and as many, else by the position, from `0`. Where names are to be found among
   rows that have none, nothing is kept.
@@ -60,7 +61,12 @@ class Filter:
         Raises:
             Unfiltered: Names are to be found among values that have none.
         """
-        return _Filtering(frozenset(self.deny), frozenset(self.hash), self.columns, key).value(value, ())
+        whole = _inner(value)
+        if isinstance(whole, str | int | float) and not isinstance(whole, bool):
+            message = "a single value without a name"
+            raise Unfiltered(message)
+        kept = _Filtering(frozenset(self.deny), frozenset(self.hash), self.columns, key).value(whole, ())
+        return json.dumps(kept) if isinstance(value, str) else kept
 
     def apply_to_headers(self, headers: Mapping[str, str], key: bytes) -> dict[str, str]:
         """Headers, their names in lower case, by the same rules; names are compared without regard to case."""
@@ -71,6 +77,14 @@ class Filter:
             for name, value in headers.items()
             if name not in deny and name not in NEVER_CAPTURED
         }
+
+
+def _inner(value: object) -> object:
+    """What a text holds that is JSON once more; anything else as it is."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
 
 
 def digest(value: object, key: bytes) -> str:
@@ -93,8 +107,19 @@ class _Filtering:
                 return self._object(value, path)
             case list():
                 return self._list(value, path)
+            case str() if value.lstrip().startswith(("{", "[")):
+                return self._text(value, path)
             case _:
                 return value
+
+    def _text(self, text: str, path: tuple[str, ...]) -> object:
+        """A text that holds JSON once more, as clients that encode twice send it."""
+        try:
+            inner = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        kept = self.value(inner, path)
+        return text if kept == inner else json.dumps(kept)
 
     def _fate(self, name: str, path: tuple[str, ...]) -> _Fate:
         """What becomes of a field, by all the names that it can be called."""
