@@ -194,6 +194,12 @@ def test_forms_are_read_or_refused(pieces: list[bytes]) -> None:
     assert {type(file.filename) for _, file in files} <= {str}
 
 
+@pytest.mark.parametrize("parameters", [b"; filename*", b"; name*=a; name*0=b", b"; filename*=u''a; filename*1=b"])
+def test_parameters_that_the_standard_library_stumbles_over_are_refused(parameters: bytes) -> None:
+    with pytest.raises(ValueError, match="headers that cannot be read"):
+        parse_multipart(b"--b\r\nContent-Disposition: form-data" + parameters + b"\r\n\r\nx\r\n--b--\r\n", "b")
+
+
 # Tokens
 
 KEY = SigningKey("k1", b"s" * 32)
