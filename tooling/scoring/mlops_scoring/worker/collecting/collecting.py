@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -156,7 +157,9 @@ def _sampling_key(plan: Plan) -> bytes:
 
 
 def _mend(plan: Plan) -> None:
-    mended = repair(plan.place.folder(plan.directory))
+    mended = 0
+    with contextlib.suppress(OSError):  # a folder went while it was looked through
+        mended = repair(plan.place.folder(plan.directory))
     if mended:
         _log.warning("Cut off %d torn last lines of processes that were killed", mended)
 
