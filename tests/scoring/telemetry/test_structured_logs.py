@@ -23,6 +23,7 @@ log = logging.getLogger("my.script")
 def init():
     print("printed", "in two", end="")
     print(" parts")
+    sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
 
 def run(data):
     match data:
@@ -112,8 +113,9 @@ def test_logs_are_text_where_that_is_asked_for(start_worker: StartWorker) -> Non
     worker.ask("forge")
     worker.ask("boom")
     lines = worker.log().splitlines()
-    assert re.fullmatch(r"\S+Z W \[\d+\] my.script - careful: 5", lines[0])
-    assert "printed" not in worker.log(), "below the level"
+    assert re.fullmatch(r"\S+Z I \[\d+\] print - printed in two parts", lines[0])
+    assert re.fullmatch(r"\S+Z W \[\d+\] my.script - careful: 5", lines[1])
+    assert "root - y" not in worker.log(), "below the level"
     assert all(line.startswith(("20", "    ")) for line in lines)
     assert lines[-1] == "    second line"
 

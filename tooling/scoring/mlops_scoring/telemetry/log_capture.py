@@ -28,6 +28,7 @@ class PrintedLines(io.TextIOBase):
         super().__init__()
         self._original = original
         self._log = logging.getLogger("print")
+        self._log.setLevel(logging.INFO)  # what is printed is wanted, whatever the level of records is
         self._extra = {"mlops": {"stream": name}}
         self._open = threading.local()  # print() writes a line and its end apart: threads must not share an open line
 
@@ -57,6 +58,9 @@ class PrintedLines(io.TextIOBase):
 
     def flush(self) -> None:
         """Complete lines are written at once; an open one waits for its end."""
+
+    def reconfigure(self, **settings: object) -> None:
+        """Scripts ask for UTF-8 or for line buffering, which is how it is."""
 
     def writable(self) -> bool:
         """Always."""
