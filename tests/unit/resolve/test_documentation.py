@@ -17,7 +17,7 @@ TYPES = {"local": ComputeType(lambda: LocalOptions)}
 def test_the_documents_of_the_guide_are_one_valid_repository(tmp_path: Path) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     blocks = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", text, re.DOTALL))
-    assert len(blocks) == text.count("```yaml") == 7
+    assert len(blocks) == text.count("```yaml") == 9
     python, platforms = "3.12", ("linux-x86_64", "macos-arm64")
     source = LockInput(("numpy>=2", "scikit-learn==1.9.1"), python, platforms, server_requirements())
     files = {
@@ -35,4 +35,5 @@ def test_the_documents_of_the_guide_are_one_valid_repository(tmp_path: Path) -> 
     assert loaded.problems == ()
     resolved, problems = survey(loaded.repository, TYPES)
     assert problems == ()
-    assert [resource.waits for resource in resolved["prod"].resources] == [("model/fraud:3",)]
+    waits = {resource.address.name: resource.waits for resource in resolved["prod"].resources}
+    assert waits == {"fraud@server": ("model/fraud:3",), "scores@server": ()}

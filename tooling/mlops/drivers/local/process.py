@@ -49,7 +49,7 @@ _KEPT = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )
-_KEPT_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "MLOPS_")
+_KEPT_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "MLOPS_", "OTEL_", "APPLICATIONINSIGHTS_")
 
 
 def is_alive(home: Home) -> bool:
@@ -169,8 +169,13 @@ def _check_private(folder: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """What workers get of the caller's variables: nothing that Git does not declare can change an answer."""
-    return {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)}
+    """What workers get of the caller's variables: nothing that Git does not declare can change an answer.
+
+    A client's key is none of theirs, though its variable's name begins as theirs do.
+    """
+    kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)}
+    kept.pop("MLOPS_KEY", None)
+    return kept
 
 
 def await_answer(home: Home, process: subprocess.Popen[bytes] | None = None) -> None:
