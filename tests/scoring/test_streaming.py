@@ -88,6 +88,38 @@ def test_what_arrives_is_what_was_sent(short_path: Path, *, chunked: bool) -> No
     asyncio.run(main())
 
 
+def test_a_connection_goes_on_after_an_upload_however_its_end_came(short_path: Path) -> None:
+    """The end may come with the very bytes for which the client was to wait; it is heard of afterwards all the same."""
+    sent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, worker: RawWorker) -> None:
+        narrow(writer.get_extra_info("socket"))
+        while head := await read_head(reader, worker):
+            if b"/large" in head:
+                await sent.wait()
+            await read_body(reader, head, worker)
+            writer.write(OK)
+            await writer.drain()
+
+    async def main() -> None:
+        async with wired(short_path, serve) as side:
+            for size in range(MIB + MIB // 8, 3 * MIB, MIB // 8):
+                sent.clear()
+                reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
+                writer.write(post(size) + bytes(size))
+                await until(lambda: side.upstream.streams + side.upstream.in_flight == 1)
+                await asyncio.wait([asyncio.create_task(writer.drain())], timeout=0.05)
+                sent.set()
+                async with asyncio.timeout(5):
+                    assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+                    writer.write(b"GET /small HTTP/1.1\r\nHost: t\r\n\r\n")
+                    assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+                writer.close()
+                await until(lambda: not side.listener.connections)
+
+    asyncio.run(main())
+
+
 def test_tiny_chunks_do_not_grow_in_memory(short_path: Path) -> None:
     async def main() -> None:
         async with wired(short_path) as side:

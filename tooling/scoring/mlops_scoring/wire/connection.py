@@ -318,3 +318,5 @@ class ServerConnection(asyncio.Protocol):
                 return
         if self._reader.requests or self._reader.refusal is not None or self._reader.wants_continue:
             self._advance()
+        elif self._paused_since is not None:
+            self._regulate_reading()

@@ -96,8 +96,7 @@ class Inflow:
         piece = self._pieces.popleft()
         self._held -= len(piece)
         self._buffered.size -= len(piece)
-        if not self.complete:
-            self.eased()
+        self.eased()
         return piece
 
     def close(self) -> None:
@@ -109,5 +108,4 @@ class Inflow:
         self._pieces.clear()
         self._buffered.size -= self._held
         self._held = 0
-        if not self.complete:
-            self.eased()
+        self.eased()
