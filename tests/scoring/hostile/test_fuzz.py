@@ -194,10 +194,10 @@ def test_forms_are_read_or_refused(pieces: list[bytes]) -> None:
     assert {type(file.filename) for _, file in files} <= {str}
 
 
-@pytest.mark.parametrize("parameters", [b"; filename*", b"; name*=a; name*0=b", b"; filename*=u''a; filename*1=b"])
-def test_parameters_that_the_standard_library_stumbles_over_are_refused(parameters: bytes) -> None:
+def test_parameters_that_the_standard_library_stumbles_over_are_refused() -> None:
+    body = b"--b\r\nContent-Disposition: form-data; filename*\r\n\r\nx\r\n--b--\r\n"
     with pytest.raises(ValueError, match="headers that cannot be read"):
-        parse_multipart(b"--b\r\nContent-Disposition: form-data" + parameters + b"\r\n\r\nx\r\n--b--\r\n", "b")
+        parse_multipart(body, "b")
 
 
 # Tokens
