@@ -128,6 +128,7 @@ SPLIT = {"columns": ["a", "b", "c"], "index": [0], "data": [[1, 2, 3]]}
         ("mlflow", {"input_data": {**SPLIT, "columns": ["a", "b", "x"]}}, "c"),
         ("mlflow", {"data": [[1, 2]]}, "data[0]: has 2 values; the model takes 3."),
         ("mlflow", {"data": [[1, 2, "x"]]}, "data[0]['c']: must be a number; it is \"x\"."),
+        ("mlflow", {"inputs": [[1, 2], [3]]}, "inputs: lists of one depth must be equally long."),
         ("mlflow", {"data": []}, "data: the model refuses it; the log has the reason."),
         (
             "logistic",

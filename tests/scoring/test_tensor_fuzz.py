@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,15 +51,16 @@ class Client:
 
     def infer(self, body: bytes, length: str | None = None, path: str = PATH) -> int:
         """Send one request, and check what every answer must be; its status."""
-        headers = {} if length is None else {"Inference-Header-Content-Length": length}
+        headers = {"Content-Type": "application/json"}
+        if length is not None:
+            headers["Inference-Header-Content-Length"] = length
         self._connection.request("POST", path, body, headers)
         response = self._connection.getresponse()
         content = response.read()
         assert response.status in {200, 400}, (response.status, content, body)
         if response.status == 400:
-            (reason,) = json.loads(content).values()
-            assert isinstance(reason, str)
-            assert reason
+            reasons = json.loads(content).values()
+            assert all(isinstance(reason, str) and reason for reason in reasons)
         return response.status
 
     def memory(self) -> int:
@@ -74,20 +75,36 @@ class Client:
         assert self.memory() - self.before < ROOM
 
 
+Connect = Callable[[str, str], Client]
+
+
 @pytest.fixture(scope="module")
-def worker(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """The model that gives back its inputs."""
+def workers(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorkers]:
+    """Workers of this module."""
     workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("fuzz"))
-    yield workers.serve("onnx", "onnx-echo")
+    yield workers
     workers.stop()
 
 
 @pytest.fixture(scope="module")
-def client(worker: Worker) -> Iterator[Client]:
-    """A connection to it."""
-    client = Client(worker)
-    yield client
-    client.close()
+def connected(workers: ModelWorkers) -> Iterator[Connect]:
+    """Connections to models, each made once."""
+    clients: dict[str, Client] = {}
+
+    def connect_to(runtime: str, name: str) -> Client:
+        if name not in clients:
+            clients[name] = Client(workers.serve(runtime, name))
+        return clients[name]
+
+    yield connect_to
+    for client in clients.values():
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def client(connected: Connect) -> Client:
+    """A connection to the model that gives back its inputs."""
+    return connected("onnx", "onnx-echo")
 
 
 def whole_request() -> tuple[bytes, int]:
@@ -153,7 +170,7 @@ REQUESTS = st.fixed_dictionaries(
     optional={"id": JSON, "parameters": JSON, "outputs": JSON},
 )
 QUIET = settings(
-    max_examples=400,
+    max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -166,10 +183,28 @@ def test_any_tensors_are_answered(client: Client, request: object, binary: bytes
     client.infer(head + binary, str(len(head)))
 
 
+FIELDS = ["data", "input_data", "inputs", "method", "instances", "dataframe_split", "dataframe_records", "params"]
+COLUMNS = st.sampled_from(["a", "b", "c", "d"])
+CELLS = NUMBERS | st.text(max_size=3)
+ROWS = st.lists(st.lists(CELLS, min_size=3, max_size=4), max_size=3)
+CONTENTS = (
+    JSON
+    | ROWS
+    | st.lists(st.dictionaries(COLUMNS, CELLS, max_size=4), max_size=3)
+    | st.dictionaries(COLUMNS, st.lists(CELLS, max_size=3), max_size=4)
+    | st.fixed_dictionaries({"columns": st.lists(COLUMNS, max_size=4), "data": ROWS})
+)
+
+
+@pytest.mark.parametrize(("runtime", "name"), [("sklearn", "named"), ("sklearn", "logistic"), ("onnx", "onnx-columns")])
 @QUIET
-@given(body=JSON | st.dictionaries(st.sampled_from(["data", "input_data", "inputs", "method"]), JSON, max_size=2))
-def test_any_json_is_answered_by_the_other_dialects_too(client: Client, body: object) -> None:
-    client.infer(json.dumps(body).encode(), path="/score")
+@given(body=JSON | st.dictionaries(st.sampled_from(FIELDS), CONTENTS, max_size=2))
+def test_any_json_is_answered_by_the_other_dialects_too(
+    connected: Connect, runtime: str, name: str, body: object
+) -> None:
+    client = connected(runtime, name)
+    for path in ("/score", "/invocations"):
+        client.infer(json.dumps(body).encode(), path=path)
 
 
 @pytest.mark.parametrize("depth", [40, 900, 100_000])

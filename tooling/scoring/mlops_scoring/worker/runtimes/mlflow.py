@@ -84,7 +84,10 @@ class MlflowPredictor:
             return self.feed_table(frames.table_of_columns(values, where))
         types = element_types(values)
         # NumPy would make every value as long as the longest text.
-        return self.numpy.array(values, dtype=object if types is None or str in types else None)
+        try:
+            return self.numpy.array(values, dtype=object if types is None or str in types else None)
+        except (ValueError, TypeError, OverflowError):
+            raise Unfit(f"{where}: lists of one depth must be equally long.") from None
 
     def feed_tensors(self, tensors: Mapping[str, Array], paths: Mapping[str, str]) -> Feed:
         """Arrays by name as columns or as they are; MLflow compares their types with the signature."""
