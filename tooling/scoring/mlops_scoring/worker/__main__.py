@@ -148,6 +148,8 @@ def start(deployment: Deployment) -> Scorer:
     if deployment.code_directory is not None:
         os.environ["AML_APP_ROOT"] = deployment.code_directory
         import_sources_of(deployment.code_directory)
+        if source := os.environ.get("AZUREML_SOURCE_DIRECTORY"):
+            sys.path.append(str(Path(deployment.code_directory, source)))
         os.chdir(deployment.code_directory)
     if deployment.scoring_script is not None:
         os.environ["AZUREML_ENTRY_SCRIPT"] = deployment.scoring_script
