@@ -227,3 +227,10 @@ def test_a_key_that_cannot_be_used_changes_nothing(laptop: Laptop, tmp_path: Pat
         assert ask(laptop) == 200
     laptop.declare()
     laptop.converge()
+
+
+def test_where_nothing_was_collected_there_is_nothing_to_roll_up(laptop: Laptop) -> None:
+    done = laptop.run("collect", "compact", "hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Nothing was collected" in done.stderr
+    assert laptop.run("collect", "compact", "hello", "--before", "soonish").returncode == 64
