@@ -9,7 +9,7 @@ from mlops_scoring.worker.scoring import ScoringRequest
 
 
 def with_flask(run: Callable[..., object], name: str) -> Callable[..., object]:
-    """Wrap a `run()`: given a `ScoringRequest`, it is called with the request that Flask makes of it, in its context."""
+    """Wrap a `run()`: given a `ScoringRequest`, it is called with Flask's request for it, in that request's context."""
     application = importlib.import_module("flask").Flask("entry_script")
     builder = importlib.import_module("werkzeug.test").EnvironBuilder
 
