@@ -55,7 +55,7 @@ bench: setup ## Measure speed and memory beside peers; prints one table
 lock: setup ## Resolve every lock again
 	@$(COMPILE) pyproject.toml --group dev --extra local --no-emit-package mlops-scoring -o requirements.lock
 	@$(COMPILE) training/requirements.in -o training/requirements.lock
-	@for peer in bench/peers/*.in; do $(COMPILE) "$$peer" -o "$${peer%.in}.lock" || exit 1; done
+	@for peer in bench/peers/*.in tests/scoring/conformance/*.in; do $(COMPILE) "$$peer" -o "$${peer%.in}.lock" || exit 1; done
 
 schemas: setup ## Write the JSON Schemas of the YAML files
 	@$(BIN)/python -m mlops.pipeline.schema

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
-from http.cookies import _unquote  # type: ignore[attr-defined] # the standard library's rule for quoted cookies
+from http.cookies import _unquote
 
 
 def content_type_parameters(content_type: str) -> dict[str, str]:
