@@ -30,7 +30,7 @@ class MultiDict(dict[str, Value], Generic[Value]):
         """All values of a name, converted by `type`; those that cannot be converted are left out."""
         return list(_converted(self._lists.get(key, []), type))
 
-    def items(self, multi: bool = False) -> Any:
+    def items(self, multi: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - Werkzeug's own signature
         """Names with their first values, or with each of their values."""
         if not multi:
             return super().items()
