@@ -48,3 +48,5 @@ Feature: Serving on one machine
     And no card and no name is kept, and Ada has one digest
     When the endpoint is deleted
     Then 4 requests and 4 answers are kept, each pair under one id
+    When what was collected is rolled into tables
+    Then the tables have 4 requests and 4 answers

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 from pytest_bdd import given, parsers, scenarios, then, when
 from tests.e2e.greetings import GREETINGS, PATIENT, deployment
 from tests.e2e.laptop import Laptop, make_laptop, make_template
@@ -324,3 +325,21 @@ def private(scene: Scene) -> None:
 def delete(scene: Scene) -> None:
     scene.laptop.expect(0, "destroy", "--yes")
     scene.laptop.check_gone()
+
+
+@when("what was collected is rolled into tables")
+def roll_up(scene: Scene) -> None:
+    scene.laptop.expect(0, "collect", "compact", "hello")
+    assert scene.collected("request") == [], "their events are in the tables now"
+
+
+@then(parsers.parse("the tables have {requests:d} requests and {answers:d} answers"))
+def tables(scene: Scene, requests: int, answers: int) -> None:
+    folder = scene.laptop.root / ".mlops" / "collected" / "here" / "hello" / "greeting" / "1"
+    found = {
+        name: [row for file in (folder / name).rglob("*.parquet") for row in parquet.read_table(file).to_pylist()]
+        for name in ("request", "response")
+    }
+    assert [len(rows) for rows in found.values()] == [requests, answers]
+    assert {row["_correlationid"] for row in found["request"]} == {row["_correlationid"] for row in found["response"]}
+    assert [json.loads(row["_data"])["amount"] for row in found["request"]] == [5] * requests

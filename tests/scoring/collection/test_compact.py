@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.scoring.collection.stores import roll
-from tests.scoring.environments import run_in
+from tests.scoring.environments import make_environment, run_in
 
 from mlops_scoring.collection.events import Envelope, Event
 
@@ -246,9 +246,9 @@ def test_two_runs_at_once_do_the_work_once(rolling_python: Path, store: Path) ->
     assert sorted(numbers) == [number * 1000 + row for number in range(6) for row in range(500)]
 
 
-def test_without_pyarrow_it_says_what_to_install(store: Path) -> None:
+def test_without_pyarrow_it_says_what_to_install(store: Path, test_cache: Path) -> None:
     write_events(store, [[{"a": 1}]])
-    done = run(Path(sys.executable), "compact", store)
+    done = run(make_environment(test_cache, ()), "compact", store)
     assert done.returncode == 1
     assert "pip install 'mlops-scoring[collection]'" in done.stderr
     assert len(list(store.rglob("*.jsonl"))) == 1
