@@ -200,6 +200,7 @@ def _cross_origin() -> Iterator[Request]:
             "other": "https://evil.test",
             "second": "http://localhost:3000",
             "suffix": "https://shop.test.evil.test",
+            "beyond": "https://shop.test.evil.example",
             "null": "null",
             "none": None,
             "empty": "",
