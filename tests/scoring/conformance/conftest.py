@@ -59,7 +59,7 @@ def reference_python(test_cache: Path) -> Path:
     return Path(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # some forty processes, which are not to live on beside all other tests
 def servers(reference_python: Path, test_cache: Path) -> Iterator[Servers]:
     """All servers, ready."""
     plain, installed = make_environment(test_cache, SCHEMAS), make_environment(test_cache, FLASK)
