@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from tests.scoring import rig
 
+from mlops_scoring.supervisor.restarting import Restarts
+
 REFUSING = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 50}
 
 
@@ -147,12 +149,67 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert "was killed by SIGKILL" in server.output.read_text()
 
 
+PROBE = {"initial_delay": 0, "period": 0.1, "timeout": 0.2, "success_threshold": 1, "failure_threshold": 5}
+
+
+def replaced(server: Server, pid: int) -> None:
+    """Wait until a worker was ended and another one answers."""
+    rig.await_truth(lambda: not rig.is_running(pid), "the worker was ended")
+    rig.await_truth(lambda: server.probe("ready") == 200, "there is another one")
+    assert server.score().json["pid"] != pid
+    assert "the liveness probe failed" in server.output.read_text()
+
+
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
+    with serving(configure(tmp_path, liveness_probe=PROBE), "--workers", "1") as server:
+        pid = server.score().json["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        replaced(server, pid)
+
+
+def test_a_worker_whose_run_never_returns_is_replaced(tmp_path: Path) -> None:
+    limits = {**REFUSING, "request_timeout_ms": 100}
+    configuration = configure(tmp_path, liveness_probe=PROBE, request_settings=limits)
+    with serving(configuration, "--workers", "1") as server:
+        pid = server.score().json["pid"]
+        assert server.score(sleep=600).status == 504
+        replaced(server, pid)
+
+
+def test_a_worker_that_hangs_is_not_ready(tmp_path: Path) -> None:
+    with serving(configure(tmp_path, readiness_probe=PROBE), "--workers", "1") as server:
+        pid = server.score().json["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        rig.await_truth(lambda: server.probe("ready") == 503, "it is not ready")
+        os.kill(pid, signal.SIGCONT)
+        rig.await_truth(lambda: server.probe("ready") == 200, "it is ready again")
+
+
+def test_a_server_that_is_told_to_stop_while_it_starts_stops(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    source = f"import pathlib, time\ndef init():\n    pathlib.Path({str(begun)!r}).touch(); time.sleep(600)\n"
+    path = configure(tmp_path, source + "def run(data): pass\n")
+    with subprocess.Popen(command(path, rig.free_port(), rig.free_port(), "--workers", "1")) as process:
+        rig.await_truth(begun.exists, "init() has begun")
+        process.terminate()
+        assert process.wait(rig.PATIENCE) == 0
+
+
+def test_restarts_wait_twice_as_long_each_time_and_never_longer_than_ten_seconds() -> None:
+    restarts = Restarts()
+    assert [restarts.delay(0, 1) for _ in range(9)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert {restarts.delay(0, 1) for _ in range(2000)} == {10.0}
+    assert restarts.delay(0, 31) == 0.1, "after half a minute of health"
+    assert restarts.delay(3, 1) == 10.0, "after three starts that failed"
+
+
 def test_at_the_end_readiness_goes_first_and_what_is_under_way_is_answered(tmp_path: Path) -> None:
     with serving(configure(tmp_path), "--workers", "2", "--drain-delay", "0.5") as server:
         thread, answers = server.in_background(sleep=1.5)
         rig.await_truth(lambda: "pid" in server.score().json, "it works")
         server.process.send_signal(signal.SIGTERM)
         rig.await_truth(lambda: server.probe("ready") == 503, "it is not ready")
+        rig.await_truth(lambda: rig.ask(server.port, "GET", "/v2/health/ready").status == 503, "nor in that dialect")
         assert server.score().status == 200, "whoever has not heard of it yet is answered"
         thread.join()
         assert answers[0].status == 200
@@ -192,7 +249,7 @@ def test_a_taken_address_is_exit_code_4(tmp_path: Path) -> None:
     ],
 )
 def test_the_cpu_limit_is_the_containers(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
-    from mlops_scoring.server.cpu_limit import cpu_limit  # noqa: PLC0415 - of one test
+    from mlops_scoring.cpu_limit import cpu_limit  # noqa: PLC0415 - of one test
 
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -120,8 +120,10 @@ class Gateway:
         """Answer a client's request."""
         if request.target in _LOCAL and request.method in {b"GET", b"HEAD"}:
             self._answer_health(request, client)
-            return
-        self.route(request, client)
+        elif self.draining and request.path == b"/v2/health/ready":
+            answer_error(client, request, 503, "This endpoint is about to end.")
+        else:
+            self.route(request, client)
 
     def route(self, request: Request, client: ServerConnection) -> None:
         """Pass a request on to the deployment that it names, or that the weights choose; nobody is asked for a key."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -22,13 +20,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_scoring import event_loop
 from mlops_scoring.azureml_settings import Settings, load_settings
-from mlops_scoring.configuration import parse_worker_configuration
+from mlops_scoring.configuration import Deployment, parse_worker_configuration
 from mlops_scoring.confinement import CannotConfine, become, keep_private, refuse_root
+from mlops_scoring.cpu_limit import cpu_limit
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.server.admin import ServerAdmin
-from mlops_scoring.server.cpu_limit import cpu_limit
-from mlops_scoring.server.fleet import CannotStart, Fleet
+from mlops_scoring.server.fleet import CannotStart, Crew, Fleet
 from mlops_scoring.server.from_environment import make_document
 from mlops_scoring.supervisor.process import Launch
 from mlops_scoring.supervisor.scraping import Target, scrape_all
@@ -64,16 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _give_up(f"the address for clients or for the admin side cannot be used: {error}", ADDRESS_TAKEN)
     workers = options.workers or settings.worker_count or cpu_limit()
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if importlib.util.find_spec("uvloop") is not None:
-        factory = importlib.import_module("uvloop").new_event_loop
     try:
         with (
             listener,
             admin,
             _run_as(options.user),
             tempfile.TemporaryDirectory(prefix="mlops-") as folder,
-            asyncio.Runner(loop_factory=factory) as runner,
+            event_loop.runner() as runner,
         ):
             place = Place(listener, admin, Path(folder))
             runner.run(_serve(served, place, workers, options.drain_delay))
@@ -125,15 +121,15 @@ def _served(path: str | None, settings: Settings) -> Served:
         OSError: The file cannot be read.
     """
     document = Path(path).read_bytes() if path else json.dumps(make_document(settings, sys.executable)).encode()
-    return Served(document, parse_worker_configuration(document).deployment.name)
+    return Served(document, parse_worker_configuration(document).deployment)
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A worker's configuration, and the live name in it."""
+    """A worker's configuration, and the deployment in it."""
 
     document: bytes
-    name: str
+    deployment: Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +149,26 @@ async def _serve(served: Served, place: Place, workers: int, drain_delay: float)
     loop = asyncio.get_running_loop()
     configuration = place.folder / "worker.json"
     configuration.write_bytes(served.document)
-    targets = [Target(served.name, number, place.worker_admin(number)) for number in range(workers)]
-    fleet = Fleet(_launcher(configuration, place), workers, _pass_on)
+    targets = [Target(served.deployment.name, number, place.worker_admin(number)) for number in range(workers)]
+    crew = Crew(
+        workers,
+        _launcher(configuration, place, drain_delay),
+        place.worker_admin,
+        served.deployment.liveness_probe,
+        served.deployment.readiness_probe,
+    )
+    fleet = Fleet(crew, _pass_on)
     side = ServerAdmin(fleet, lambda: scrape_all([counter(*_RESTARTS, fleet.restarts)], targets))
     probes = Listener(side.handle, Limits())
     server = await loop.create_server(probes, sock=place.admin)
 
-    async def stop() -> None:
+    def stop() -> None:
         side.draining = True
-        await asyncio.sleep(drain_delay)
-        place.listener.close()
+        place.listener.close()  # the workers have it too, and go on for the delay
         fleet.stop()
 
-    stopping: list[asyncio.Task[None]] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: stopping.append(asyncio.ensure_future(stop())))
+        loop.add_signal_handler(number, stop)
     try:
         await fleet.run()
     finally:
@@ -175,10 +176,11 @@ async def _serve(served: Served, place: Place, workers: int, drain_delay: float)
         await probes.drain(0)
 
 
-def _launcher(configuration: Path, place: Place) -> Callable[[int], Launch]:
+def _launcher(configuration: Path, place: Place, drain_delay: float) -> Callable[[int], Launch]:
     environment: Mapping[str, str] = {**os.environ, "PYTHONUNBUFFERED": "1"}
     descriptor = place.listener.fileno()
-    fixed = ("--configuration", str(configuration), "--direct", "--listen-fd", str(descriptor))
+    fixed: tuple[str, ...] = ("--configuration", str(configuration), "--direct")
+    fixed += ("--listen-fd", str(descriptor), "--drain-delay", str(drain_delay))
 
     def launch(number: int) -> Launch:
         return Launch(sys.executable, (*fixed, "--admin", str(place.worker_admin(number))), environment, (descriptor,))

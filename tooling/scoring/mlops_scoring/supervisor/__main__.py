@@ -9,15 +9,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from mlops_scoring import event_loop
 from mlops_scoring.configuration import EndpointConfiguration, parse_configuration
 from mlops_scoring.confinement import CannotConfine, become, keep_private
 from mlops_scoring.documents import InvalidDocument
@@ -94,10 +94,7 @@ def _report(directory: Directory, reason: str, code: int) -> int:
 def run(directory: Directory, configuration: EndpointConfiguration, admin: str) -> int:
     """Serve until stopped; on uvloop where it is installed."""
     _raise_file_limit(_FILES + 2 * configuration.limits.connections)
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if importlib.util.find_spec("uvloop") is not None:
-        factory = importlib.import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with event_loop.runner() as runner:
         runner.run(Supervisor(directory, admin).serve(configuration))
     return 0
 

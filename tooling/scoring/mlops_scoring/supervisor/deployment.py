@@ -11,8 +11,9 @@ from pathlib import Path
 from mlops_scoring.configuration import Deployment
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.logs import LogFiles, Tail
+from mlops_scoring.supervisor.restarting import FAILED_STARTS
 from mlops_scoring.supervisor.scraping import Target
-from mlops_scoring.supervisor.slot import FAILED_STARTS, TERMINATION_GRACE, WorkerSlot
+from mlops_scoring.supervisor.slot import TERMINATION_GRACE, WorkerSlot
 from mlops_scoring.telemetry.gateway_metrics import Fleet
 
 _UPLOAD_SECONDS = 120.0

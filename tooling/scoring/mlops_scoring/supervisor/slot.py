@@ -13,19 +13,8 @@ from mlops_scoring.configuration import Deployment
 from mlops_scoring.gateway.backend import Backend
 from mlops_scoring.supervisor.probe import verdicts
 from mlops_scoring.supervisor.process import Announcement, WorkerProcess, admin_socket, behind_gateway, describe_exit
+from mlops_scoring.supervisor.restarting import Restarts
 from mlops_scoring.wire.pool import Upstream
-
-FIRST_DELAY = 0.1
-"""Seconds before the first restart; doubled each time."""
-
-LAST_DELAY = 10.0
-"""Longest time between restarts, in seconds."""
-
-CALM_SECONDS = 30.0
-"""A worker that was ready for so long has earned a quick restart."""
-
-FAILED_STARTS = 3
-"""Starts in a row that fail before a deployment counts as failed."""
 
 TERMINATION_GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -90,15 +79,11 @@ class WorkerSlot:
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
-        attempt = 0
+        restarts = Restarts()
         while True:
             began = loop.time()
             failures = await self._run_once()
-            if not failures and loop.time() - began >= CALM_SECONDS:
-                attempt = 0
-            delay = LAST_DELAY if failures >= FAILED_STARTS else min(LAST_DELAY, FIRST_DELAY * 2**attempt)
-            attempt += 1
-            await asyncio.sleep(delay)
+            await asyncio.sleep(restarts.delay(failures, loop.time() - began))
 
     async def _run_once(self) -> int:
         """Run one process to its end.

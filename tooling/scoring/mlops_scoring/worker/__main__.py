@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mlops_scoring.azureml_settings import load_settings
+from mlops_scoring.azureml_settings import Settings, load_settings
 from mlops_scoring.configuration import Deployment, WorkerConfiguration, parse_worker_configuration
 from mlops_scoring.confinement import CannotConfine, become, keep_private
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.telemetry.worker_logs import configure_logs
 from mlops_scoring.telemetry.worker_telemetry import WorkerTelemetry
 from mlops_scoring.worker import integrity, shims
+from mlops_scoring.worker.condition import Condition
 from mlops_scoring.worker.dialects.azureml import azureml_routes
 from mlops_scoring.worker.dialects.mlflow import mlflow_routes
 from mlops_scoring.worker.dialects.open_inference import open_inference_routes
@@ -31,6 +32,7 @@ from mlops_scoring.worker.lifeline import Announcer, follow
 from mlops_scoring.worker.memory import give_back_large_blocks
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.openapi import openapi_route
+from mlops_scoring.worker.routes import Routes
 from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.runtimes import load
 from mlops_scoring.worker.scoring import Scorer, StartFailed
@@ -65,19 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         deployment = configuration.deployment
         threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
         collecting = begin_collecting(configuration)
-        # In one of the threads, because what init() makes may belong to the thread that run() is called in.
+        condition = Condition(threads)
         began = time.perf_counter()
-        scorer = threads.call(lambda: start(deployment))
-        telemetry = WorkerTelemetry(configuration, threads, time.perf_counter() - began, figures(collecting))
+        checked = prepare(deployment)
         settings = load_settings(os.environ)
-        routes = azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory, settings))
-        routes = {**mlflow_routes(scorer), **open_inference_routes(scorer, deployment), **routes}
-        routes = {**openapi_route(scorer.schema(), settings.service_name, routes), **routes}
+        # In one of the threads, because what init() makes may belong to the thread that run() is called in.
+        scorer = threads.call(lambda: load(deployment))
+        checked.confirm()
+        telemetry = WorkerTelemetry(configuration, threads, time.perf_counter() - began, figures(collecting))
         service = Service(
-            routes=telemetry.routes(routes),
+            routes=telemetry.routes(join_routes(scorer, deployment, settings, condition)),
             settings=settings,
             threads=threads,
             observers=(*observers(collecting, scorer), telemetry),
+            condition=condition,
             metrics=telemetry.exposition,
             listener=listener,
             admin=admin,
@@ -87,6 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BaseException as error:  # noqa: BLE001 - scripts raise anything, SystemExit included
         _fail(announcer, error)
     serve(service, announcer)
+
+
+def join_routes(scorer: Scorer, deployment: Deployment, settings: Settings, condition: Condition) -> Routes:
+    """What all dialects answer; where two have one path, Azure ML's wins."""
+    routes = azureml_routes(scorer, Swagger(scorer.schema(), deployment.code_directory, settings))
+    routes = {**mlflow_routes(scorer), **open_inference_routes(scorer, deployment, condition), **routes}
+    return {**openapi_route(scorer.schema(), settings.service_name, routes), **routes}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -130,12 +140,11 @@ def observers(collecting: Collecting | None, scorer: Scorer) -> tuple[Observer, 
     return (collecting,)
 
 
-def start(deployment: Deployment) -> Scorer:
-    """Check the files, prepare the process as Azure ML's image does, and load the model.
+def prepare(deployment: Deployment) -> integrity.Checked:
+    """Check the model's files, and prepare the process as Azure ML's image does.
 
     Raises:
-        StartFailed: The deployment cannot be served.
-        BaseException: Whatever an entry script raises.
+        StartFailed: A file is not as declared.
     """
     checked = integrity.verify(deployment.model_directory or "", deployment.model_files)
     os.environ.update(deployment.environment_variables)
@@ -154,9 +163,7 @@ def start(deployment: Deployment) -> Scorer:
     if deployment.scoring_script is not None:
         os.environ["AZUREML_ENTRY_SCRIPT"] = deployment.scoring_script
     shims.install()
-    scorer = load(deployment)
-    checked.confirm()
-    return scorer
+    return checked
 
 
 def _fail(announcer: Announcer, error: BaseException) -> NoReturn:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from mlops_scoring.wire.messages import Request, message
 from mlops_scoring.wire.server import ServerConnection
+from mlops_scoring.worker.condition import Condition
 
 _log = logging.getLogger("mlops_scoring.worker")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -21,15 +22,13 @@ class AdminSide:
     """Answers probes and scrapes.
 
     Args:
-        metrics: Makes the Prometheus text; None where nothing is measured.
-
-    Attributes:
-        ready: Whether requests are wanted; false again from the moment the worker is told to stop.
+        condition: What probes are told.
+        metrics: Makes the Prometheus text.
     """
 
-    def __init__(self, metrics: Callable[[], bytes] | None) -> None:
-        """Begin ready: the model is loaded."""
-        self.ready = True
+    def __init__(self, condition: Condition, metrics: Callable[[], bytes]) -> None:
+        """Know the worker."""
+        self._condition = condition
         self._metrics = metrics
         self._scraping = False
 
@@ -39,11 +38,15 @@ class AdminSide:
             client.send(405, [_JSON, (b"allow", b"GET")], message("The admin side takes GET only."))
             return
         match request.path:
-            case b"/healthz/startup" | b"/healthz/live":
+            case b"/healthz/startup":
                 client.send(200, [_TEXT], b"Healthy")
+            case b"/" | b"/healthz/live":
+                live = self._condition.live
+                client.send(200 if live else 503, [_TEXT], b"Healthy" if live else b"run() does not return")
             case b"/healthz/ready":
-                client.send(200 if self.ready else 503, [_TEXT], b"Ready" if self.ready else b"Not ready")
-            case b"/metrics" if self._metrics is not None:
+                ready = self._condition.ready
+                client.send(200 if ready else 503, [_TEXT], b"Ready" if ready else b"Not ready")
+            case b"/metrics":
                 self._scrape(self._metrics, client)
             case _:
                 client.send(404, [_JSON], message("The admin side has no such route."))

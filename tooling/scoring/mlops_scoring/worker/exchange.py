@@ -53,6 +53,7 @@ class ScoringExchange:
         "_done",
         "_headers",
         "_held",
+        "_overdue",
         "_pieces",
         "_request",
         "_route",
@@ -79,6 +80,7 @@ class ScoringExchange:
         self._alarm: asyncio.TimerHandle | None = None
         self._pieces: Semaphore | None = None
         self._held = 0
+        self._overdue = False  # refused while in run(), whose place stays taken
 
     def begin(self) -> None:
         """Take a place in the queue."""
@@ -155,7 +157,7 @@ class ScoringExchange:
             self._pieces.release(places)
 
     def _end_stream(self, answer: Answer, whole: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
-        self._desk.threads.done()
+        self._leave()
         if not self._done:
             self._done = True
             if whole:
@@ -165,12 +167,17 @@ class ScoringExchange:
         self._tell(answer)
 
     def _finish(self, answer: Answer) -> None:
-        self._desk.threads.done()
+        self._leave()
         self._silence()
         if not self._done:
             self._done = True
             respond(self._client, answer, self._headers)
             self._tell(answer)
+
+    def _leave(self) -> None:
+        """`run()` has returned."""
+        self._desk.threads.overdue -= self._overdue
+        self._desk.threads.done()
 
     def _tell(self, answer: Answer) -> None:
         if not self._desk.observers:
@@ -213,6 +220,8 @@ class ScoringExchange:
     def _refuse(self, status: int, text: str, *, failed: bool = False) -> None:
         self._done = True
         self._silence()
+        self._overdue = bool(self._began)
+        self._desk.threads.overdue += self._overdue
         answer = error_answer(status, text, failed=failed)
         if status == 429:
             answer.headers.append(RETRY_AFTER)

@@ -21,12 +21,14 @@ class RunThreads:
 
     Attributes:
         count: Number of threads.
+        overdue: Tasks that have exceeded their time limit and have not ended; counted by whoever keeps the limit.
         pending: Tasks that have been given and have not ended, those inside `run()` included.
     """
 
     def __init__(self, count: int) -> None:
         """Start the threads."""
         self.count = count
+        self.overdue = 0
         self.pending = 0
         self._calm: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlops_scoring import event_loop
 from mlops_scoring.azureml_settings import Settings
 from mlops_scoring.configuration import RequestSettings
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
 from mlops_scoring.worker.admin import AdminSide
 from mlops_scoring.worker.application import Application
+from mlops_scoring.worker.condition import Condition
 from mlops_scoring.worker.exchange import Desk
 from mlops_scoring.worker.lifeline import Announcer
 from mlops_scoring.worker.observing import Observer
@@ -54,7 +54,8 @@ class Service:
     settings: Settings
     threads: RunThreads
     observers: tuple[Observer, ...]
-    metrics: Callable[[], bytes] | None
+    condition: Condition
+    metrics: Callable[[], bytes]
     listener: socket.socket
     admin: socket.socket | None
     limits: RequestSettings | None
@@ -63,10 +64,7 @@ class Service:
 
 def serve(service: Service, announcer: Announcer) -> None:
     """Serve until SIGTERM and the last answer; on uvloop where it is installed."""
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if importlib.util.find_spec("uvloop") is not None:
-        factory = importlib.import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with event_loop.runner() as runner:
         runner.run(_serve(service, announcer))
     for observer in service.observers:
         observer.close()
@@ -82,12 +80,12 @@ async def _serve(service: Service, announcer: Announcer) -> None:
     application = Application(service.routes, desk, service.settings)
     clients = Listener(application.handle, _BEHIND_GATEWAY if service.limits is None else Limits())
     server = await _listen(clients, service.listener)
-    admin_side = AdminSide(service.metrics)
+    admin_side = AdminSide(service.condition, service.metrics)
     scrapers = Listener(admin_side.handle, Limits())
     admin_server = await _listen(scrapers, service.admin) if service.admin is not None else None
     announcer.ready()
     await stopping.wait()
-    admin_side.ready = False
+    service.condition.ready = False
     await asyncio.sleep(service.drain_delay)
     server.close()
     await clients.drain(_DRAIN_SECONDS)

@@ -11,6 +11,7 @@ from typing import Any
 
 from mlops_scoring import __version__
 from mlops_scoring.configuration import Deployment
+from mlops_scoring.worker.condition import Condition
 from mlops_scoring.worker.dialects.open_inference_messages import Infer, read, write
 from mlops_scoring.worker.prediction import Array, Predictor, Signature, TensorSpec
 from mlops_scoring.worker.routes import Route, Routes
@@ -27,13 +28,14 @@ _JSON = ("content-type", "application/json")
 _SCRIPT = Signature("azureml_script", (), (), ())
 
 
-def open_inference_routes(scorer: Scorer, deployment: Deployment) -> Routes:
+def open_inference_routes(scorer: Scorer, deployment: Deployment, condition: Condition) -> Routes:
     """The routes of one model.
 
     Args:
         scorer: The model, or a script: that gets `{"name": nested lists}` as the body of `/score`, and each value of
             the object that it returns is an output.
         deployment: Whose model name and version the paths have; its declared name where it has no model.
+        condition: What the health routes tell.
     """
     name = deployment.model.name or deployment.declared_name
     version = deployment.model.version
@@ -47,12 +49,12 @@ def open_inference_routes(scorer: Scorer, deployment: Deployment) -> Routes:
     routes = {
         "/v2": _fixed(server),
         "/v2/health/live": _fixed({"live": True}),
-        "/v2/health/ready": _fixed({"ready": True}),
+        "/v2/health/ready": _readiness({}, condition),
         ELSEWHERE: Route(ANY_METHOD, _nothing_there(name, version)),
     }
     for base in [f"/v2/models/{name}", *([f"/v2/models/{name}/versions/{version}"] if version else [])]:
         routes[base] = _fixed(metadata)
-        routes[f"{base}/ready"] = _fixed({"name": name, "ready": True})
+        routes[f"{base}/ready"] = _readiness({"name": name}, condition)
         routes[f"{base}/infer"] = Route(("POST",), answerer.infer, scores=True)
     return routes
 
@@ -150,6 +152,15 @@ def _described(specs: tuple[TensorSpec, ...]) -> list[dict[str, object]]:
 def _fixed(value: Mapping[str, object]) -> Route:
     body = json.dumps(value).encode()
     return Route(("GET",), lambda _: Answer(200, body, [_JSON], None))
+
+
+def _readiness(about: Mapping[str, object], condition: Condition) -> Route:
+    def answer(request: ScoringRequest) -> Answer:
+        del request
+        body = json.dumps({**about, "ready": condition.ready}).encode()
+        return Answer(200 if condition.ready else 503, body, [_JSON], None)
+
+    return Route(("GET",), answer)
 
 
 def _nothing_there(name: str, version: str) -> Callable[[ScoringRequest], Answer]:

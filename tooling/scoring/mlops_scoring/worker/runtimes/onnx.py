@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_scoring.configuration import Deployment
-from mlops_scoring.server.cpu_limit import cpu_limit
+from mlops_scoring.cpu_limit import cpu_limit
 from mlops_scoring.worker.prediction import Array, Feed, Signature, Table, TensorSpec
 from mlops_scoring.worker.runtimes import tables
 from mlops_scoring.worker.runtimes.arrays import check_axes, check_shape
