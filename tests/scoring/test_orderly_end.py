@@ -57,9 +57,10 @@ def test_readiness_goes_first_and_clients_are_served_for_the_delay(supervised: S
     document = supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100})
     process = supervised.launch({**document, "drain_delay": 2})
     await_truth(lambda: ready(supervised.port) == 200, "it is ready")
-    assert ask(supervised.port, "GET", "/v2/health/ready").status == 503
+    assert ask(supervised.port, "GET", "/v2/health/ready").status == 200
     process.send_signal(signal.SIGTERM)
     await_truth(lambda: ready(supervised.port) == 503, "readiness goes first")
+    assert ask(supervised.port, "GET", "/v2/health/ready").status == 503
     for _ in range(20):
         assert supervised.score().status == 200
     assert ask(supervised.port, "GET", "/healthz/live").status == 200
