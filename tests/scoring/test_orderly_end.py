@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -15,11 +16,19 @@ UPLOAD = json.dumps({"text": "x" * 3_000_000}).encode()
 HEAD = b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(UPLOAD)
 
 
-def begin_upload(port: int) -> socket.socket:
-    """A client that has sent more than the gateway holds, and not all."""
-    client = connect(port)
+def begin_upload(serving: Supervised) -> socket.socket:
+    """A client that has sent more than the gateway holds, and not all; a worker has the beginning."""
+    client = connect(serving.port)
     client.sendall(HEAD + UPLOAD[:2_000_000])
+    await_truth(lambda: streamed(serving) == 1, "a worker has the beginning")
     return client
+
+
+def streamed(serving: Supervised) -> int:
+    """Requests whose body was passed on as it came."""
+    text = ask(serving.admin, "GET", "/metrics").body.decode()
+    counts = re.findall(r"^mlops_gateway_streamed_total\{.*\} (\d+)$", text, re.MULTILINE)
+    return sum(int(count) for count in counts)
 
 
 def finish_upload(client: socket.socket) -> tuple[bytes, bytes]:
@@ -71,7 +80,7 @@ def test_readiness_goes_first_and_clients_are_served_for_the_delay(supervised: S
 
 def test_an_upload_under_way_is_answered_before_the_end(serving: Supervised) -> None:
     assert serving.process is not None
-    client = begin_upload(serving.port)
+    client = begin_upload(serving)
     assert serving.score().status == 200
     serving.process.send_signal(signal.SIGTERM)
     await_truth(lambda: ready(serving.port) is None, "no further connections are taken")
@@ -85,7 +94,7 @@ def test_an_upload_under_way_is_answered_before_the_end(serving: Supervised) -> 
 
 def test_a_deployment_that_leaves_finishes_the_uploads_it_has(serving: Supervised, code: Path) -> None:
     (old,) = serving.worker_pids()
-    client = begin_upload(serving.port)
+    client = begin_upload(serving)
     assert serving.score().json["pid"] == old
     changed = make_deployment(code, environment_variables={"NAME": "new"})
     assert serving.put(serving.document({"blue-2": changed}, {"blue-2": 100})).status == 200
@@ -100,7 +109,7 @@ def test_a_deployment_that_leaves_finishes_the_uploads_it_has(serving: Supervise
 
 def test_a_worker_killed_with_half_an_upload_is_a_502_and_is_replaced(serving: Supervised) -> None:
     (old,) = serving.worker_pids()
-    client = begin_upload(serving.port)
+    client = begin_upload(serving)
     assert serving.score().json["pid"] == old
     os.kill(old, signal.SIGKILL)
     received = client.recv(65536)
@@ -112,7 +121,7 @@ def test_a_worker_killed_with_half_an_upload_is_a_502_and_is_replaced(serving: S
 
 def test_a_supervisor_killed_with_an_upload_leaves_nothing_behind(serving: Supervised) -> None:
     pids = serving.worker_pids()
-    client = begin_upload(serving.port)
+    client = begin_upload(serving)
     assert serving.process is not None
     serving.process.kill()
     serving.process.wait()
