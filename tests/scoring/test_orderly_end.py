@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,13 @@ UPLOAD = json.dumps({"text": "x" * 3_000_000}).encode()
 HEAD = b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(UPLOAD)
 
 
-def begin_upload(serving: Supervised) -> socket.socket:
+@contextmanager
+def begin_upload(serving: Supervised) -> Iterator[socket.socket]:
     """A client that has sent more than the gateway holds, and not all; a worker has the beginning."""
-    client = connect(serving.port)
-    client.sendall(HEAD + UPLOAD[:2_000_000])
-    await_truth(lambda: streamed(serving) == 1, "a worker has the beginning")
-    return client
+    with connect(serving.port) as client:
+        client.sendall(HEAD + UPLOAD[:2_000_000])
+        await_truth(lambda: streamed(serving) == 1, "a worker has the beginning")
+        yield client
 
 
 def streamed(serving: Supervised) -> int:
@@ -39,7 +42,6 @@ def finish_upload(client: socket.socket) -> tuple[bytes, bytes]:
         piece = client.recv(65536)
         assert piece, received[:300]
         received += piece
-    client.close()
     head, _, body = received.partition(b"\r\n\r\n")
     return head, body
 
@@ -80,12 +82,12 @@ def test_readiness_goes_first_and_clients_are_served_for_the_delay(supervised: S
 
 def test_an_upload_under_way_is_answered_before_the_end(serving: Supervised) -> None:
     assert serving.process is not None
-    client = begin_upload(serving)
-    assert serving.score().status == 200
-    serving.process.send_signal(signal.SIGTERM)
-    await_truth(lambda: ready(serving.port) is None, "no further connections are taken")
-    assert serving.process.poll() is None
-    head, body = finish_upload(client)
+    with begin_upload(serving) as client:
+        assert serving.score().status == 200
+        serving.process.send_signal(signal.SIGTERM)
+        await_truth(lambda: ready(serving.port) is None, "no further connections are taken")
+        assert serving.process.poll() is None
+        head, body = finish_upload(client)
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in head
     assert len(json.loads(body)["order"]["text"]) == 3_000_000
@@ -94,13 +96,13 @@ def test_an_upload_under_way_is_answered_before_the_end(serving: Supervised) -> 
 
 def test_a_deployment_that_leaves_finishes_the_uploads_it_has(serving: Supervised, code: Path) -> None:
     (old,) = serving.worker_pids()
-    client = begin_upload(serving)
-    assert serving.score().json["pid"] == old
-    changed = make_deployment(code, environment_variables={"NAME": "new"})
-    assert serving.put(serving.document({"blue-2": changed}, {"blue-2": 100})).status == 200
-    await_truth(lambda: serving.score().json["name"] == "new", "the new one serves")
-    assert is_running(old)
-    head, body = finish_upload(client)
+    with begin_upload(serving) as client:
+        assert serving.score().json["pid"] == old
+        changed = make_deployment(code, environment_variables={"NAME": "new"})
+        assert serving.put(serving.document({"blue-2": changed}, {"blue-2": 100})).status == 200
+        await_truth(lambda: serving.score().json["name"] == "new", "the new one serves")
+        assert is_running(old)
+        head, body = finish_upload(client)
     assert head.startswith(b"HTTP/1.1 200 ")
     assert json.loads(body)["pid"] == old
     serving.await_settled()
@@ -109,26 +111,23 @@ def test_a_deployment_that_leaves_finishes_the_uploads_it_has(serving: Supervise
 
 def test_a_worker_killed_with_half_an_upload_is_a_502_and_is_replaced(serving: Supervised) -> None:
     (old,) = serving.worker_pids()
-    client = begin_upload(serving)
-    assert serving.score().json["pid"] == old
-    os.kill(old, signal.SIGKILL)
-    received = client.recv(65536)
-    assert received.startswith(b"HTTP/1.1 502 ")
-    client.close()
+    with begin_upload(serving) as client:
+        assert serving.score().json["pid"] == old
+        os.kill(old, signal.SIGKILL)
+        assert client.recv(65536).startswith(b"HTTP/1.1 502 ")
     await_truth(lambda: serving.report("blue-1").items() >= {"ready": 1, "restarts": 1}.items(), "it is replaced")
     assert serving.score().status == 200
 
 
 def test_a_supervisor_killed_with_an_upload_leaves_nothing_behind(serving: Supervised) -> None:
     pids = serving.worker_pids()
-    client = begin_upload(serving)
     assert serving.process is not None
-    serving.process.kill()
-    serving.process.wait()
-    await_truth(lambda: not any(is_running(pid) for pid in pids), "the workers have ended")
-    with pytest.raises(ConnectionError):
-        send_until_refused(client)
-    client.close()
+    with begin_upload(serving) as client:
+        serving.process.kill()
+        serving.process.wait()
+        await_truth(lambda: not any(is_running(pid) for pid in pids), "the workers have ended")
+        with pytest.raises(ConnectionError):
+            send_until_refused(client)
     serving.start()
     serving.await_state("blue-1", "Healthy")
     assert serving.score().status == 200
