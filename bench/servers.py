@@ -77,6 +77,13 @@ def our_python() -> str:
     return python
 
 
+def measured_models(python: str, folder: Path) -> tuple[Path, bytes]:
+    """Make the measured models; their folder, and the body of a request that each of them answers."""
+    models = folder / "models"
+    subprocess.run([python, str(PEERS / "digits_models.py"), str(models)], check=True)
+    return models, (models / "request.json").read_bytes()
+
+
 def environment(model: Path) -> dict[str, str]:
     """What every server is started with: one thread for arithmetic, and the bytecode kept, as users have it."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

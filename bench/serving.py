@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import servers
-from bench.servers import PEERS, Server
+from bench.servers import Server
 from bench.table import Row
 
 ROUNDS = 5
@@ -58,9 +57,7 @@ def measure(found: Mapping[str, Server], body: bytes, connections: tuple[int, ..
 def rows(folder: Path) -> Iterator[Row]:
     """All rows."""
     python = servers.our_python()
-    models = folder / "models"
-    subprocess.run([python, str(PEERS / "digits_models.py"), str(models)], check=True)
-    body = (models / "request.json").read_bytes()
+    models, body = servers.measured_models(python, folder)
     with servers.telemetry_sink() as sink:
         yield from _beside_azure(folder, python, models, body, sink)
         yield from _starts(folder, python, models, body, sink)

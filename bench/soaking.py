@@ -19,7 +19,7 @@ from typing import Any
 
 from bench import servers
 from bench.measure import ROOT
-from bench.servers import PEERS, Server
+from bench.servers import Server
 from bench.table import Row
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
@@ -84,9 +84,7 @@ def _disturb(server: Server, stop: threading.Event, memory: list[tuple[float, fl
 def rows(folder: Path) -> Iterator[Row]:
     """The rows of the soak."""
     python = servers.our_python()
-    models = folder / "models"
-    subprocess.run([python, str(PEERS / "digits_models.py"), str(models)], check=True)
-    body = (models / "request.json").read_bytes()
+    models, body = servers.measured_models(python, folder)
     with servers.telemetry_sink() as sink:
         on = servers.everything_on(folder, sink)
         document = servers.deployment(python, models / "regression-sklearn", **on) | {"instance_count": 2}
