@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.scoring.environments import MODELS, make_environment, run_in
 from tests.scoring.rig import ECHO, Supervised, Worker, launch_worker, make_code, make_deployment
+from tests.scoring.serving_models import ModelWorkers
 
 StartWorker = Callable[..., Worker]
 
@@ -60,8 +61,7 @@ def start_worker(short_path: Path) -> Iterator[StartWorker]:
 
     yield start
     for worker in workers:
-        worker.process.kill()
-        worker.process.wait()
+        worker.kill()
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +76,11 @@ def models(models_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("models")
     run_in(models_python, Path(__file__).with_name("make_models.py").read_text(encoding="utf-8"), str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def served(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorkers]:
+    """Workers that serve those models, for the tests of one module."""
+    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("w"))
+    yield workers
+    workers.stop()

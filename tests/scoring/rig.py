@@ -294,6 +294,16 @@ class Worker:
         """What it wrote."""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
+    def end(self) -> None:
+        """Shut down, in order."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE) == 0, self.log()
+
+    def kill(self) -> None:
+        """End at once, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
 
 def launch_worker(
     folder: Path,
@@ -301,6 +311,7 @@ def launch_worker(
     *options: str,
     place: tuple[str, str] | None = None,
     inherited: tuple[int, ...] = (),
+    names: Mapping[str, str] | None = None,
 ) -> tuple[Worker, dict[str, str]]:
     """Start a worker, perhaps with further options, and wait for what it announces.
 
@@ -310,13 +321,14 @@ def launch_worker(
         options: Of its command line.
         place: The option that says where it listens.
         inherited: File descriptors that it gets.
+        names: Its `live_name`, and its `endpoint` where it has one.
 
     Returns:
         The worker, and its announcement; empty where it ended without one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "worker.json"
-    document = {"format": 1, "live_name": "test-1", "deployment": deployment}
+    document = {"format": 1, "live_name": "test-1", **(names or {}), "deployment": deployment}
     configuration.write_text(json.dumps(document), encoding="utf-8")
     reader, writer = os.pipe()
     output = folder / "worker.txt"

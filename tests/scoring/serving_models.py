@@ -74,5 +74,4 @@ class ModelWorkers:
     def stop(self) -> None:
         """End all."""
         for worker in self._started.values():
-            worker.process.kill()
-            worker.process.wait()
+            worker.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,6 @@ from tests.scoring.serving_models import ModelWorkers
 
 LONG = 1000 * PATIENCE
 """Milliseconds that no test would wait: a batch that is answered was full."""
-
-
-@pytest.fixture(scope="module")
-def served(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorkers]:
-    """Workers of this module."""
-    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("batches"))
-    yield workers
-    workers.stop()
 
 
 def counting(served: ModelWorkers, size: int, delay: float = LONG) -> Worker:

@@ -136,14 +136,6 @@ Rows without names are not in it: we take them in the order of the model, MLflow
 
 
 @pytest.fixture(scope="module")
-def served(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorkers]:
-    """Workers of this module."""
-    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("mlflow"))
-    yield workers
-    workers.stop()
-
-
-@pytest.fixture(scope="module")
 def oracle(models_python: Path, models: Path) -> Iterator[Callable[[str], int]]:
     """MLflow's own servers; the port of each by its model."""
     ports = {name: free_port() for name in ("mlflow", "mlflow-columns", "mlflow-tensor")}

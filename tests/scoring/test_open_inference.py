@@ -6,7 +6,7 @@ import gzip
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,6 @@ from tests.scoring.conftest import StartWorker
 from tests.scoring.environments import TRITON, make_environment, run_in
 from tests.scoring.rig import Answer, Supervised, Worker
 from tests.scoring.serving_models import ModelWorkers
-
-
-@pytest.fixture(scope="module")
-def served(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorkers]:
-    """Workers of this module."""
-    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("oip"))
-    yield workers
-    workers.stop()
 
 
 def infer(

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.scoring.rig import Worker, launch_worker, make_deployment
-from tests.scoring.serving_models import CLASSES, ModelWorkers
-
-Serve = Callable[..., Worker]
+from tests.scoring.serving_models import CLASSES, ModelWorkers, ServeModel
 
 
 @pytest.fixture(scope="module")
-def serve(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+def serve(served: ModelWorkers) -> ServeModel:
     """Serves a model of the session; each is started once."""
-    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("runtimes"))
-    yield workers.serve
-    workers.stop()
+    return served.serve
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +29,7 @@ def ask(worker: Worker, **body: object) -> Any:  # noqa: ANN401 - JSON
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnx-zipmap"])
-def test_onnx_classifiers_give_labels_and_on_demand_probabilities(serve: Serve, expected: Any, name: str) -> None:  # noqa: ANN401
+def test_onnx_classifiers_give_labels_and_on_demand_probabilities(serve: ServeModel, expected: Any, name: str) -> None:  # noqa: ANN401
     worker = serve("onnx", name)
     assert ask(worker, data=expected["rows"]) == expected["labels"]
     split = {"columns": [0, 1, 2, 3], "index": [5, 6, 7], "data": expected["rows"]}
@@ -46,7 +41,7 @@ def test_onnx_classifiers_give_labels_and_on_demand_probabilities(serve: Serve, 
     assert len(ask(worker, data=[[1, 2, 3, None]])) == 1  # null is a missing value
 
 
-def test_onnx_with_an_input_for_each_column_takes_them_by_name(serve: Serve, expected: Any) -> None:  # noqa: ANN401
+def test_onnx_with_an_input_for_each_column_takes_them_by_name(serve: ServeModel, expected: Any) -> None:  # noqa: ANN401
     worker = serve("onnx", "onnx-columns")
     rows = [row[:3] for row in expected["rows"]]
     close = pytest.approx(expected["regression"], abs=1e-4)
@@ -56,7 +51,7 @@ def test_onnx_with_an_input_for_each_column_takes_them_by_name(serve: Serve, exp
 
 
 @pytest.mark.parametrize("name", ["logistic", "logistic-skops"])
-def test_sklearn_classifiers(serve: Serve, expected: Any, name: str) -> None:  # noqa: ANN401
+def test_sklearn_classifiers(serve: ServeModel, expected: Any, name: str) -> None:  # noqa: ANN401
     worker = serve("sklearn", name)
     assert ask(worker, data=expected["rows"]) == expected["labels"]
     probabilities = ask(worker, data=expected["rows"], method="predict_proba")
@@ -64,13 +59,13 @@ def test_sklearn_classifiers(serve: Serve, expected: Any, name: str) -> None:  #
 
 
 @pytest.mark.parametrize("name", ["forest", "forest-skops", "objects", "objects-skops"])
-def test_sklearn_with_trees_and_with_labels_of_strings_and_objects(serve: Serve, expected: Any, name: str) -> None:  # noqa: ANN401
+def test_sklearn_with_trees_and_with_labels_of_strings_and_objects(serve: ServeModel, expected: Any, name: str) -> None:  # noqa: ANN401
     worker = serve("sklearn", name)
     assert ask(worker, data=expected["rows"]) == expected["species"]
 
 
 @pytest.mark.parametrize("runtime", ["sklearn", "mlflow"])
-def test_named_columns_are_put_in_order(serve: Serve, expected: Any, runtime: str) -> None:  # noqa: ANN401
+def test_named_columns_are_put_in_order(serve: ServeModel, expected: Any, runtime: str) -> None:  # noqa: ANN401
     worker = serve(runtime, "named" if runtime == "sklearn" else "mlflow")
     rows = [row[:3] for row in expected["rows"]]
     assert ask(worker, input_data={"columns": ["a", "b", "c"], "data": rows}) == pytest.approx(expected["regression"])
@@ -148,7 +143,7 @@ SPLIT = {"columns": ["a", "b", "c"], "index": [0], "data": [[1, 2, 3]]}
     ],
 )
 def test_a_request_that_does_not_fit_is_400_with_the_field(
-    serve: Serve, model: str, body: object, message: str
+    serve: ServeModel, model: str, body: object, message: str
 ) -> None:
     runtime = {"logistic": "sklearn", "named": "sklearn", "mlflow": "mlflow"}.get(model, "onnx")
     answer = serve(runtime, model).ask(json.dumps(body))
@@ -157,18 +152,18 @@ def test_a_request_that_does_not_fit_is_400_with_the_field(
 
 
 @pytest.mark.parametrize(("body", "message"), [("{", "could not be decoded as JSON"), ("[]", "should be a JSON dict")])
-def test_what_is_not_a_json_object_is_400(serve: Serve, body: str, message: str) -> None:
+def test_what_is_not_a_json_object_is_400(serve: ServeModel, body: str, message: str) -> None:
     answer = serve("onnx", "onnx").ask(body)
     assert (answer.status, message in answer.json["message"]) == (400, True)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
-def test_onnx_with_many_inputs_of_every_type_and_rank_takes_them_by_name(serve: Serve, method: str) -> None:
+def test_onnx_with_many_inputs_of_every_type_and_rank_takes_them_by_name(serve: ServeModel, method: str) -> None:
     output = ask(serve("onnx", "onnx-echo"), inputs=ECHO, method=method)
     assert output == ECHO["float" if method == "predict" else "double"]
 
 
-def test_onnx_with_one_input_of_another_rank_takes_nested_data(serve: Serve) -> None:
+def test_onnx_with_one_input_of_another_rank_takes_nested_data(serve: ServeModel) -> None:
     worker = serve("onnx", "onnx-counting")
     assert ask(worker, data=[1, 2, 3]) == [1, 4, 9]
     assert ask(worker, inputs={"index": [1, 2, 3]}, method="predict_proba") == [3, 3, 3]
@@ -205,13 +200,13 @@ def test_onnx_with_one_input_of_another_rank_takes_nested_data(serve: Serve) -> 
     ],
 )
 def test_an_input_that_does_not_fit_is_400_with_its_path(
-    serve: Serve, changes: dict[str, object], message: str
+    serve: ServeModel, changes: dict[str, object], message: str
 ) -> None:
     answer = serve("onnx", "onnx-echo").ask(json.dumps({"inputs": ECHO | changes}))
     assert (answer.status, answer.json["message"][: len(message)]) == (400, message)
 
 
-def test_an_input_that_is_missing_is_named(serve: Serve) -> None:
+def test_an_input_that_is_missing_is_named(serve: ServeModel) -> None:
     given = {name: value for name, value in ECHO.items() if name != "int8"}
     answer = serve("onnx", "onnx-echo").ask(json.dumps({"inputs": given}))
     assert (answer.status, answer.json["message"][:25]) == (400, "inputs: 'int8' is missing")
@@ -221,7 +216,7 @@ def test_an_input_that_is_missing_is_named(serve: Serve) -> None:
     ("threads", "concurrency", "expected"), [("1", 1, 1), ("3", 1, 3), ("", 100, 1), ("x", 100, 1)]
 )
 def test_a_session_has_the_threads_that_are_asked_for(
-    serve: Serve, threads: str, concurrency: int, expected: int
+    serve: ServeModel, threads: str, concurrency: int, expected: int
 ) -> None:
     """Threads of a session are the process's beyond those that a session of one thread has."""
 
@@ -235,13 +230,13 @@ def test_a_session_has_the_threads_that_are_asked_for(
     assert count(OMP_NUM_THREADS=threads) - count(OMP_NUM_THREADS="1") == expected - 1
 
 
-def test_whole_numbers_are_taken_for_others_by_mlflow_models(serve: Serve) -> None:
+def test_whole_numbers_are_taken_for_others_by_mlflow_models(serve: ServeModel) -> None:
     assert len(ask(serve("mlflow", "mlflow"), data=[[1, 2, 3]])) == 1
     assert len(ask(serve("mlflow", "mlflow"), inputs={"c": [1], "b": [2], "a": [3]})) == 1
     assert len(ask(serve("mlflow", "mlflow-tensor"), data=[[1, 2]])) == 1
 
 
-def test_swagger_shows_tensors(serve: Serve) -> None:
+def test_swagger_shows_tensors(serve: ServeModel) -> None:
     schema = serve("onnx", "onnx-echo").ask(None, "GET", "/swagger.json").json["definitions"]["ServiceInput"]
     inputs = schema["properties"]["inputs"]["properties"]
     assert inputs["float"]["items"]["minItems"] == 2
@@ -250,7 +245,7 @@ def test_swagger_shows_tensors(serve: Serve) -> None:
     assert schema["example"]["inputs"]["float"] == [[[0, 0, 0], [0, 0, 0]]]
 
 
-def test_swagger_comes_from_the_model(serve: Serve) -> None:
+def test_swagger_comes_from_the_model(serve: ServeModel) -> None:
     schema = serve("onnx", "onnx").ask(None, "GET", "/swagger.json").json["definitions"]["ServiceInput"]
     assert schema["properties"]["data"]["items"] | {"items": {}} == {
         "type": "array",

@@ -79,21 +79,13 @@ Connect = Callable[[str, str], Client]
 
 
 @pytest.fixture(scope="module")
-def workers(models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorkers]:
-    """Workers of this module."""
-    workers = ModelWorkers(models_python, models, tmp_path_factory.mktemp("fuzz"))
-    yield workers
-    workers.stop()
-
-
-@pytest.fixture(scope="module")
-def connected(workers: ModelWorkers) -> Iterator[Connect]:
+def connected(served: ModelWorkers) -> Iterator[Connect]:
     """Connections to models, each made once."""
     clients: dict[str, Client] = {}
 
     def connect_to(runtime: str, name: str) -> Client:
         if name not in clients:
-            clients[name] = Client(workers.serve(runtime, name))
+            clients[name] = Client(served.serve(runtime, name))
         return clients[name]
 
     yield connect_to

@@ -1,4 +1,4 @@
-"""Stores as tests look at them, and the environment with the packages that read and write model data."""
+"""Stores as tests fill them and look at them, and the environments with the packages that write and read model data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.scoring.environments import run_in
+from tests.scoring.rig import Worker
 
 COLLECTING = (
     "azureml-ai-monitoring==1.0.0",
@@ -45,6 +46,21 @@ print(json.dumps([report, [
 ]]))
 """
 """Program that rolls a store up, and prints the report and every table."""
+
+
+def collector(store: Path, **changes: object) -> dict[str, object]:
+    """A data collector of everything that needs no code, by the minute, so that tests see files being rolled."""
+    names = ("model_inputs", "model_outputs", "request", "response")
+    return {"directory": str(store), "rolling_rate": "Minute", "collections": {name: {} for name in names}, **changes}
+
+
+def score(worker: Worker, body: object, identity: str, path: str = "/score", **headers: str) -> Any:  # noqa: ANN401
+    """One request that must succeed; its answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = {"x-request-id": identity, "content-type": "application/json", **named}
+    answer = worker.ask(json.dumps(body), path=path, headers=content)
+    assert answer.status == 200, (answer, worker.log())
+    return answer.json
 
 
 def roll(python: Path, store: Path) -> tuple[Any, list[Any]]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 import resource
-import signal
 import stat
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scoring.collection.stores import data_by_request, event_files, events, roll
+from tests.scoring.collection.stores import collector, data_by_request, event_files, events, roll, score
+from tests.scoring.conftest import StartWorker
 from tests.scoring.load import Target, run
 from tests.scoring.rig import Supervised, Worker, await_truth, launch_worker, make_code, make_deployment
 from tests.scoring.serving_models import ModelWorkers
@@ -34,61 +33,18 @@ def run(data):
 """
 
 
-def collector(store: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """A data collector of everything that needs no code, by the minute, so that tests see files being rolled."""
-    names = ("model_inputs", "model_outputs", "request", "response")
-    return {"directory": str(store), "rolling_rate": "Minute", "collections": {name: {} for name in names}, **changes}
-
-
 @pytest.fixture
-def collecting(short_path: Path, store: Path) -> Iterator[Any]:
-    """Starts a worker with a script that collects."""
-    workers: list[Worker] = []
+def collecting(start_worker: StartWorker, store: Path) -> StartWorker:
+    """Starts a worker whose script knows nothing of the collector, which may be changed."""
 
-    def start(source: str = PARROT, **changes: Any) -> Worker:  # noqa: ANN401 - JSON
-        folder = short_path / str(len(workers))
-        wanted = collector(store, **changes)
-        deployment = make_deployment(
-            make_code(folder / "code", source), data_collector=wanted, model={"name": "m", "version": "3"}
-        )
-        worker, announced = launch_worker(folder, deployment)
-        workers.append(worker)
-        assert announced == {"event": "ready"}, (announced, worker.log())
-        return worker
+    def start(**changes: object) -> Worker:
+        return start_worker(PARROT, data_collector=collector(store, **changes), model={"name": "m", "version": "3"})
 
-    yield start
-    for worker in workers:
-        worker.process.kill()
-        worker.process.wait()
+    return start
 
 
-def end(worker: Worker) -> None:
-    """Stop a worker in order."""
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(30) == 0, worker.log()
-
-
-def score(worker: Worker, rows: object, identity: str, path: str = "/score", **headers: str) -> Any:  # noqa: ANN401
-    """One request that must succeed."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    content = {"x-request-id": identity, "content-type": "application/json", **named}
-    answer = worker.ask(json.dumps(rows), path=path, headers=content)
-    assert answer.status == 200, (answer, worker.log())
-    return answer.json
-
-
-@pytest.fixture(scope="module")
-def model_workers(
-    models_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ModelWorkers]:
-    folder = tmp_path_factory.mktemp("w")
-    workers = ModelWorkers(models_python, models, folder)
-    yield workers
-    workers.stop()
-
-
-def test_inputs_and_outputs_of_a_model_are_kept_in_every_dialect(model_workers: ModelWorkers, store: Path) -> None:
-    worker = model_workers.serve("sklearn", "named", data_collector=collector(store))
+def test_inputs_and_outputs_of_a_model_are_kept_in_every_dialect(served: ModelWorkers, store: Path) -> None:
+    worker = served.serve("sklearn", "named", data_collector=collector(store))
     rows = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
     named = [{"a": row[0], "b": row[1], "c": row[2]} for row in rows]
     values = score(worker, {"data": rows}, "rows")
@@ -104,7 +60,7 @@ def test_inputs_and_outputs_of_a_model_are_kept_in_every_dialect(model_workers: 
     score(worker, {"inputs": sent}, "tensors", "/v2/models/named/infer")
     assert worker.ask("{", headers={"x-request-id": "bad"}).status == 400
     assert worker.ask('{"data": [[1.0]]}', headers={"x-request-id": "narrow"}).status == 400
-    end(worker)
+    worker.end()
     inputs, outputs = data_by_request(store, "inputs"), data_by_request(store, "outputs")
     assert inputs == dict.fromkeys(("rows", "columns", "mlflow", "tensors"), named)
     predictions = [{"prediction": value} for value in values]
@@ -116,13 +72,13 @@ def test_inputs_and_outputs_of_a_model_are_kept_in_every_dialect(model_workers: 
     assert {path.parts[-8:-4] for path in event_files(store)} >= {("test-1", "named", "7", "inputs")}
 
 
-def test_whole_requests_and_answers_of_a_script_are_kept_failed_ones_too(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_whole_requests_and_answers_of_a_script_are_kept_failed_ones_too(collecting: StartWorker, store: Path) -> None:
     worker = collecting(capture_headers=["X-User", "Authorization", "Cookie"])
     headers = {"X_User": "ann", "Authorization": "Bearer s3cr3t", "Cookie": "k=s3cr3t", "X_Other": "o"}
     score(worker, {"data": [[1, 2]]}, "good", **headers)
     assert worker.ask(b"\xff\0{", headers={"x-request-id": "bytes"}).status == 400
     assert worker.ask("no json", headers={"x-request-id": "text"}).status == 500
-    end(worker)
+    worker.end()
     good, binary, text = events(store, "request")
     assert [event["correlationid"] for event in (good, binary, text)] == ["good", "bytes", "text"]
     assert (good["data"], text["data"]) == ({"data": [[1, 2]]}, "no json")
@@ -138,15 +94,15 @@ def test_whole_requests_and_answers_of_a_script_are_kept_failed_ones_too(collect
     assert modes == {0o600}
 
 
-def test_denied_and_hashed_fields_are_in_no_collection(model_workers: ModelWorkers, store: Path) -> None:
+def test_denied_and_hashed_fields_are_in_no_collection(served: ModelWorkers, store: Path) -> None:
     policy = {"deny": ["b"], "hash": ["c", "x-user"]}
     names = ("model_inputs", "request")
     wanted = collector(store, collections=dict.fromkeys(names, policy), capture_headers=["x-user"])
-    worker = model_workers.serve("sklearn", "named", data_collector=wanted)
+    worker = served.serve("sklearn", "named", data_collector=wanted)
     score(worker, {"data": [[1.0, 77777.5, 2.0]]}, "rows", x_user="ann")
     score(worker, {"input_data": {"columns": ["b", "a", "c"], "data": [[77777.5, 1.0, 2.0]]}}, "columns")
     worker.ask("77777.5 not json", headers={"x-request-id": "unreadable"})
-    end(worker)
+    worker.end()
     key = (store / ".key").read_bytes()
     hashed = digest(2.0, key)
     kept = [{"a": 1.0, "c": hashed}]
@@ -160,27 +116,29 @@ def test_denied_and_hashed_fields_are_in_no_collection(model_workers: ModelWorke
     assert "77777" not in worker.log()
 
 
-def test_a_request_is_kept_or_left_out_as_a_whole(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_a_request_is_kept_or_left_out_as_a_whole(collecting: StartWorker, store: Path) -> None:
     rates = {"request": {"sampling_rate": 0.5}, "response": {"sampling_rate": 0.5}}
     worker = collecting(collections=rates)
     for number in range(200):
         score(worker, {"data": [[number]]}, f"r{number}")
-    end(worker)
+    worker.end()
     kept = set(data_by_request(store, "request"))
     assert kept == set(data_by_request(store, "response"))
     assert 60 < len(kept) < 140
 
 
-def test_rates_of_nothing_and_everything_are_exact_and_disabled_ones_are_off(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_rates_of_nothing_and_everything_are_exact_and_disabled_ones_are_off(
+    collecting: StartWorker, store: Path
+) -> None:
     worker = collecting(collections={"request": {"sampling_rate": 0}, "response": {"sampling_rate": 1}})
     for number in range(50):
         score(worker, {"data": [[number]]}, f"r{number}")
-    end(worker)
+    worker.end()
     assert event_files(store, "request") == []
     assert len(data_by_request(store, "response")) == 50
     other = collecting(collections={"request": {"enabled": False}, "response": {"enabled": False}})
     score(other, {"data": [[1]]}, "other")
-    end(other)
+    other.end()
     assert len(data_by_request(store, "response")) == 50
 
 
@@ -224,13 +182,14 @@ def test_a_worker_shows_what_it_kept(short_path: Path, store: Path) -> None:
 # What goes wrong
 
 
-def test_a_killed_worker_loses_only_what_was_not_flushed_and_the_next_one_mends(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_a_killed_worker_loses_only_what_was_not_flushed_and_the_next_one_mends(
+    collecting: StartWorker, store: Path
+) -> None:
     worker = collecting()
     for number in range(20):
         score(worker, {"data": [[number]]}, f"r{number}")
     await_truth(lambda: len(_lines(store)) == 40, "all are flushed, though the worker goes on")
-    worker.process.kill()
-    worker.process.wait()
+    worker.kill()
     (torn, *_) = event_files(store, "request")
     with torn.open("ab") as stream:
         stream.write(b'{"specversion":"1.0","id":"half')
@@ -238,7 +197,7 @@ def test_a_killed_worker_loses_only_what_was_not_flushed_and_the_next_one_mends(
     other = collecting()
     await_truth(lambda: torn.read_bytes().endswith(b"\n"), "the torn line is cut off")
     score(other, {"data": [[1]]}, "after")
-    end(other)
+    other.end()
     assert set(data_by_request(store, "request")) == {*before, "after"}
     assert len(before) == 20
 
@@ -311,7 +270,7 @@ def test_one_designation_for_two_collections_is_refused(short_path: Path, store:
     assert "'inputs'" in announced["reason"], announced
 
 
-def test_a_worker_without_a_collector_opens_no_port(start_worker: Any) -> None:  # noqa: ANN401
+def test_a_worker_without_a_collector_opens_no_port(start_worker: StartWorker) -> None:
     worker = start_worker()
     assert _listening(worker.process.pid) == []
 

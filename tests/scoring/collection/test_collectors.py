@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scoring.collection.stores import data_by_request, event_files, events
+from tests.scoring.collection.stores import collector, data_by_request, event_files, events, score
+from tests.scoring.conftest import StartWorker
 from tests.scoring.rig import Answer, Worker, ask, exchange, launch_worker, make_code, make_deployment
 
 SCRIPT = """
@@ -40,48 +40,25 @@ def run(data):
 
 
 @pytest.fixture
-def collecting(collecting_python: Path, short_path: Path, store: Path) -> Iterator[Any]:
-    """Starts a worker whose script has the real package."""
-    workers: list[Worker] = []
+def collecting(collecting_python: Path, start_worker: StartWorker, store: Path) -> StartWorker:
+    """Starts a worker whose script has the real package; its collections are given."""
 
-    def start(collections: Any, source: str = SCRIPT) -> Worker:  # noqa: ANN401 - JSON
-        folder = short_path / str(len(workers))
-        deployment = make_deployment(
-            make_code(folder / "code", source),
-            python=str(collecting_python),
-            data_collector={"directory": str(store), "rolling_rate": "Day", "collections": collections},
-            model={"name": "m", "version": "3"},
-        )
-        worker, announced = launch_worker(folder, deployment)
-        workers.append(worker)
-        assert announced == {"event": "ready"}, (announced, worker.log())
-        return worker
+    def start(collections: Mapping[str, object]) -> Worker:
+        wanted = collector(store, rolling_rate="Day", collections=collections)
+        model = {"name": "m", "version": "3"}
+        return start_worker(SCRIPT, python=str(collecting_python), data_collector=wanted, model=model)
 
-    yield start
-    for worker in workers:
-        worker.process.kill()
-        worker.process.wait()
-
-
-def end(worker: Worker) -> None:
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(30) == 0, worker.log()
-
-
-def score(worker: Worker, order: object, identity: str) -> Any:  # noqa: ANN401 - JSON
-    answer = worker.ask(json.dumps(order), headers={"x-request-id": identity})
-    assert answer.status == 200, (answer, worker.log())
-    return answer.json
+    return start
 
 
 BOTH: dict[str, Any] = {"model_inputs": {}, "model_outputs": {}}
 
 
-def test_rows_are_kept_under_one_correlation_id(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_rows_are_kept_under_one_correlation_id(collecting: StartWorker, store: Path) -> None:
     worker = collecting({**BOTH, "request": {}})
     assert score(worker, {"rows": [{"a": 1, "b": "ü"}, {"a": 2, "b": None}]}, "r-1") == [2, 4]
     score(worker, {"rows": [{"a": 3}], "id": "chosen"}, "r-2")
-    end(worker)
+    worker.end()
     inputs, outputs = data_by_request(store, "inputs"), data_by_request(store, "outputs")
     assert inputs == {"r-1": [{"a": 1, "b": "ü"}, {"a": 2, "b": None}], "chosen": [{"a": 3}]}
     assert outputs == {"r-1": [{"score": 2}, {"score": 4}], "chosen": [{"score": 6}]}
@@ -98,31 +75,31 @@ def test_rows_are_kept_under_one_correlation_id(collecting: Any, store: Path) ->
     assert (second["tenant"], second["source"]) == ("t", "/test-1/test-1")
 
 
-def test_what_is_sent_just_before_the_end_is_kept(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_what_is_sent_just_before_the_end_is_kept(collecting: StartWorker, store: Path) -> None:
     worker = collecting(BOTH)
     for number in range(100):
         score(worker, {"rows": [{"a": number}]}, f"r{number}")
-    end(worker)
+    worker.end()
     expected = {f"r{number}": [{"a": number}] for number in range(100)}
     assert data_by_request(store, "inputs") == expected
     assert set(data_by_request(store, "outputs")) == set(expected)
 
 
-def test_sampling_keeps_inputs_and_outputs_and_the_request_together(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_sampling_keeps_inputs_and_outputs_and_the_request_together(collecting: StartWorker, store: Path) -> None:
     half = {"sampling_rate": 0.5}
     worker = collecting({"model_inputs": half, "model_outputs": half, "request": half})
     for number in range(100):
         score(worker, {"rows": [{"a": number}]}, f"r{number}")
-    end(worker)
+    worker.end()
     kept = set(data_by_request(store, "inputs"))
     assert kept == set(data_by_request(store, "outputs")) == set(data_by_request(store, "request"))
     assert 25 < len(kept) < 75
 
 
-def test_fields_of_frames_are_left_out_and_hashed(collecting: Any, store: Path) -> None:  # noqa: ANN401
+def test_fields_of_frames_are_left_out_and_hashed(collecting: StartWorker, store: Path) -> None:
     worker = collecting({"model_inputs": {"deny": ["ssn"], "hash": ["name"]}, "model_outputs": {}})
     score(worker, {"rows": [{"a": 1, "ssn": "123-45", "name": "ann"}, {"a": 2, "ssn": "1", "name": "ann"}]}, "r-1")
-    end(worker)
+    worker.end()
     one, two = data_by_request(store, "inputs")["r-1"]
     assert set(one) == set(two) == {"a", "name"}
     assert one["name"] == two["name"]
@@ -130,7 +107,7 @@ def test_fields_of_frames_are_left_out_and_hashed(collecting: Any, store: Path) 
     assert b"123-45" not in b"".join(path.read_bytes() for path in event_files(store))
 
 
-def test_a_collection_that_is_not_declared_fails_as_on_azure(collecting: Any) -> None:  # noqa: ANN401
+def test_a_collection_that_is_not_declared_fails_as_on_azure(collecting: StartWorker) -> None:
     worker = collecting(BOTH)
     _, refused = score(worker, {"port": True}, "r-1")
     assert refused == "collection absent is not enabled, drop the data"
@@ -150,7 +127,7 @@ GOOD = {"content-type": "application/json", "ce-type": "azureml.inference.model_
 
 
 @pytest.fixture
-def sink(collecting: Any) -> tuple[Worker, int]:  # noqa: ANN401
+def sink(collecting: StartWorker) -> tuple[Worker, int]:
     worker = collecting({**BOTH, "request": {"enabled": False}})
     port, _ = score(worker, {"port": True}, "port")
     return worker, port
@@ -178,7 +155,7 @@ def test_the_sink_takes_what_fits_and_says_what_does_not(sink: tuple[Worker, int
         assert post(port, body).status == 200  # it is read later, in the writer's thread
     odd = {"ce_time": "1e999", "ce_data": "evil", "ce_id": "evil", "ce_authorization": "s3cr3t"}
     assert post(port, ce_x_request_id="q", **odd).status == 200
-    end(worker)
+    worker.end()
     assert data_by_request(store, "inputs") == {"p": [{"a": 1}], "q": [{"a": 1}]}
     assert b"s3cr3t" not in b"".join(path.read_bytes() for path in event_files(store))
     assert "evil" not in json.dumps(events(store, "inputs"))
@@ -197,5 +174,5 @@ def test_a_client_of_the_sink_that_says_nothing_holds_nobody_up(sink: tuple[Work
         silent.sendall(b"POST /modeldata/log HTTP/1.1\r\n")
         assert post(port).status == 200
         score(worker, {"rows": [{"a": 1}]}, "r-1")
-        end(worker)
+        worker.end()
     assert set(data_by_request(store, "inputs")) == {"p", "r-1"}

@@ -85,7 +85,6 @@ def servers(reference_python: Path, test_cache: Path) -> Iterator[Servers]:
         for reference in started.references.values():
             reference.stop()
         for worker in started.workers.values():
-            worker.process.kill()
-            worker.process.wait()
+            worker.kill()
         started.endpoint.stop()
         shutil.rmtree(folder, ignore_errors=True)

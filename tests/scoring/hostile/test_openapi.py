@@ -59,8 +59,7 @@ def test_a_script_answers_as_described(
     try:
         examine(schemathesis, port, short_path, checks)
     finally:
-        worker.process.kill()
-        worker.process.wait()
+        worker.kill()
 
 
 def test_a_model_behind_the_gateway_answers_as_described(

@@ -73,8 +73,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """One worker for the whole module, with the limits for either place."""
     made = Asked(tmp_path_factory.mktemp("w"), *(("--direct",) if request.param == "direct" else ()))
     yield made
-    made.worker.process.kill()
-    made.worker.process.wait()
+    made.worker.kill()
 
 
 @contextlib.contextmanager

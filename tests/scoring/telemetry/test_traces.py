@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import ssl
 import threading
 import time
@@ -149,8 +148,7 @@ def test_what_waits_is_sent_when_the_worker_is_told_to_end(start_worker: StartWo
     worker = start_worker(SCRIPT, **traced(collector.url, OTEL_BSP_SCHEDULE_DELAY="60000"))
     assert worker.ask("{}").status == 200
     assert not collector.spans
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(20) == 0
+    worker.end()
     assert len(collector.spans) == 1
     assert collector.metrics
 
