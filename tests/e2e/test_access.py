@@ -18,8 +18,10 @@ from tests.e2e.certificates import Pair, make_pair
 from tests.e2e.laptop import Laptop
 
 from mlops.drivers.local import admin
+from mlops.drivers.local.changing import change
 from mlops.drivers.local.folders import Folders
 from mlops.drivers.local.home import Home, read_home
+from mlops.errors import TargetError
 
 
 def ask(laptop: Laptop, secret: str | None = None, pair: Pair | None = None) -> int:
@@ -227,6 +229,46 @@ def test_a_key_that_cannot_be_used_changes_nothing(laptop: Laptop, tmp_path: Pat
         assert ask(laptop) == 200
     laptop.declare()
     laptop.converge()
+
+
+def test_https_that_cannot_be_turned_on_ends_nothing(laptop: Laptop, tmp_path: Path) -> None:
+    """Neither by a key of another certificate, nor by a document that no supervisor takes; http goes on."""
+    pair, other = make_pair(tmp_path / "tls"), make_pair(tmp_path / "tls", "other")
+    laptop.declare()
+    laptop.apply()
+    (supervisor,) = laptop.supervisors()
+    laptop.declare(tls={"certificate": str(pair.certificate), "key": str(other.key)})
+    said = laptop.apply(code=1)
+    assert "Certificate cannot be used" in said
+    assert "KEY_VALUES_MISMATCH" in said
+    assert ask(laptop) == 200
+    told = json.loads(home(laptop).configuration.read_bytes())
+    wanted = {**told, "tls": {"certificate": str(pair.certificate), "key": str(pair.key)}, "drain_delay": -1}
+    with pytest.raises(TargetError, match="drain_delay"):
+        change(home(laptop), wanted, lambda: Path(sys.executable))
+    assert ask(laptop) == 200
+    assert laptop.supervisors() == [supervisor]
+    laptop.declare()
+    laptop.converge()
+
+
+def test_what_served_is_started_again_where_its_successor_does_not_start(laptop: Laptop, tmp_path: Path) -> None:
+    """A certificate that OpenSSL loads, and in which the supervisor does not find what it shows of it."""
+    pair = make_pair(tmp_path / "tls")
+    trusted = tmp_path / "tls" / "trusted.pem"
+    make_trusted = ["openssl", "x509", "-trustout", "-in", str(pair.certificate), "-out", str(trusted)]
+    subprocess.run(make_trusted, check=True, capture_output=True)
+    laptop.declare()
+    laptop.apply()
+    (supervisor,) = laptop.supervisors()
+    laptop.declare(tls={"certificate": str(trusted), "key": str(pair.key)})
+    said = laptop.apply(code=1)
+    assert "Supervisor did not start" in said
+    assert "Returned to what served before" in said
+    laptop.declare()
+    laptop.converge()
+    assert ask(laptop) == 200
+    assert laptop.supervisors() != [supervisor]
 
 
 def test_where_nothing_was_collected_there_is_nothing_to_roll_up(laptop: Laptop) -> None:

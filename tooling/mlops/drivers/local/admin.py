@@ -27,6 +27,9 @@ _STATUS = b"GET /status HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n"
 _CHUNK = 1 << 16
 _BAD_REQUEST = 400
 
+STILL_SERVES = "What served before still serves. Mend what it says, and apply again."
+"""What to do after a refusal."""
+
 
 @dataclass(slots=True)
 class _Call:
@@ -146,7 +149,7 @@ def refusal(home: Home, status: int, body: bytes) -> Refused:
         Diagnostic(
             "Supervisor refused the change",
             f"The supervisor of {home.name} answered {status}: {message}",
-            todo="What served before still serves. Mend what it says, and apply again.",
+            todo=STILL_SERVES,
         )
     )
     refused.for_content = status == _BAD_REQUEST

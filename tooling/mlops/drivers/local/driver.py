@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,13 @@ from mlops.driver import Answer, Blobs, Keys, KeyType, Scope, Token
 from mlops.drivers.local import admin, process
 from mlops.drivers.local.configuration import Document, Sources, Target, make_document
 from mlops.drivers.local.folders import Folders, exclusive
-from mlops.drivers.local.home import Home, is_foreign, lock_of, make_home, names, read_home, remove_home
+from mlops.drivers.local.home import Home, is_foreign, lock_of, make_home, names, read_document, read_home, remove_home
 from mlops.drivers.local.ports import DEFAULT_PORTS, parse_ports
 from mlops.drivers.local.rules import REFUSED, RULES
 from mlops.drivers.local.status import address_of, outputs_of, stamp_of, to_observed, to_silent
 from mlops.drivers.local.watching import mapping
 from mlops.errors import Diagnostic, NotFound, TargetError
-from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp, TrafficSupport, canonical
+from mlops.resource import JSON, Address, FieldRule, Kind, Observed, Resource, Stamp, TrafficSupport
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -80,7 +79,7 @@ class LocalDriver:
             elif name in said:
                 answer = said[name]
                 if answer is None:
-                    yield to_silent(home, self._scope.name, _read(home))
+                    yield to_silent(home, self._scope.name, read_document(home))
                 else:
                     yield to_observed(home, self._scope.name, answer)
 
@@ -106,7 +105,7 @@ class LocalDriver:
         self._refuse_foreign(resource.address, live)
         document = make_document(
             Target(home.name, home.port, resource.spec, stamp, self._folders.collected, self._tls(resource)),
-            live or {"aliases": _read(home).get("aliases")},
+            live or {"aliases": read_document(home).get("aliases")},
             lambda deployment: self._prepare(resource, deployment),
         )
         if live == document:
@@ -115,7 +114,9 @@ class LocalDriver:
             if process.start(home, document, self._supervisor()):
                 return document
             process.await_answer(home)
-        self._change(home, document)
+        from mlops.drivers.local.changing import change  # noqa: PLC0415 - loads what only a put needs
+
+        change(home, document, self._supervisor)
         return document
 
     def _tls(self, resource: Resource) -> Mapping[str, str]:
@@ -125,26 +126,6 @@ class LocalDriver:
         from mlops.drivers.local.certificates import locate  # noqa: PLC0415 - few endpoints have one
 
         return locate(declared, self._scope.root)
-
-    def _change(self, home: Home, document: Document) -> None:
-        """Give a living supervisor a document.
-
-        Only one with other content under a live name or with https turned on or off, and one that an older supervisor
-        cannot read, needs a new supervisor.
-        """
-        try:
-            admin.put_configuration(home, document)
-        except admin.Refused as refused:
-            if not refused.for_content or not (_replaces(_read(home), document) or self._is_older(home, document)):
-                raise
-            process.stop(home)
-            process.start(home, document, self._supervisor())
-        except OSError as error:
-            raise process.silent(home) from error
-
-    def _is_older(self, home: Home, document: Document) -> bool:
-        """Whether the living supervisor is of another version, and one of this version could read the document."""
-        return process.python_of(home) not in (None, self._supervisor()) and _is_sound(document)
 
     def _supervisor(self) -> Path:
         from mlops.drivers.local.environments import ensure_supervisor  # noqa: PLC0415 - loads what only a put needs
@@ -179,7 +160,7 @@ class LocalDriver:
                     raise _not_ours(address, f"{self._folders.endpoints / name} is not a folder of this toolkit.")
                 return
             if process.is_alive(home):
-                self._refuse_foreign(address, _read(home))
+                self._refuse_foreign(address, read_document(home))
                 process.stop(home)
             remove_home(home)
 
@@ -249,7 +230,7 @@ class LocalDriver:
         home = self._home(address)
         if deployment is None:
             return tail(home, None, lines)
-        deployments = mapping(mapping(mapping(_read(home).get("stamp")).get("spec")).get("deployments"))
+        deployments = mapping(mapping(mapping(read_document(home).get("stamp")).get("spec")).get("deployments"))
         live = [name for name, value in deployments.items() if mapping(value).get("deployment") == deployment]
         return tail(home, (deployment, *live), lines)
 
@@ -282,39 +263,6 @@ def _name(address: Address) -> str:
     if name.startswith(".") or "/" in name or "\0" in name:
         raise TargetError(Diagnostic("Not an endpoint's name", f"{address} cannot be the name of a folder."))
     return name
-
-
-def _read(home: Home) -> Document:
-    """The configuration on disk, which holds also while no supervisor lives."""
-    try:
-        document = json.loads(home.configuration.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _replaces(live: Document, wanted: Document) -> bool:
-    """Whether only a new supervisor can take it: a live name has other content, or https is turned on or off."""
-    if bool(live.get("tls")) != bool(wanted.get("tls")):
-        return True
-    before, after = mapping(live.get("deployments")), mapping(wanted.get("deployments"))
-    return any(
-        {**mapping(before[name]), "instance_count": 0} != {**mapping(after[name]), "instance_count": 0}
-        for name in before
-        if name in after
-    )
-
-
-def _is_sound(document: Document) -> bool:
-    """Whether a supervisor of this toolkit's own version takes a document."""
-    from mlops_scoring.configuration import parse_configuration  # noqa: PLC0415 - after a refusal only
-    from mlops_scoring.documents import InvalidDocument  # noqa: PLC0415
-
-    try:
-        parse_configuration(canonical(document))
-    except InvalidDocument:
-        return False
-    return True
 
 
 def _not_ours(address: Address, detail: str) -> TargetError:

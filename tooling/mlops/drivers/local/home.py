@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +100,15 @@ def read_home(folders: Folders, name: str) -> Home | None:
         return Home(folder, name, int(document["port"]), folder / str(document["admin"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def read_document(home: Home) -> Mapping[str, JSON]:
+    """The configuration on disk, which holds also while no supervisor lives; empty where there is none."""
+    try:
+        document = json.loads(home.configuration.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def make_home(folders: Folders, name: str, ports: range) -> Home:
