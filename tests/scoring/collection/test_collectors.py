@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.scoring.collection.stores import collector, data_by_request, event_files, events, score
 from tests.scoring.conftest import StartWorker
-from tests.scoring.rig import Answer, Worker, ask, exchange, launch_worker, make_code, make_deployment
+from tests.scoring.rig import Answer, Supervised, Worker, ask, exchange, launch_worker, make_code, make_deployment
 
 SCRIPT = """
 import json, os
@@ -52,6 +52,8 @@ def collecting(collecting_python: Path, start_worker: StartWorker, store: Path) 
 
 
 BOTH: dict[str, Any] = {"model_inputs": {}, "model_outputs": {}}
+KINDS = ("inputs", "outputs", "request", "response")
+JSON = {"content-type": "application/json"}
 
 
 def test_rows_are_kept_under_one_correlation_id(collecting: StartWorker, store: Path) -> None:
@@ -118,6 +120,41 @@ def test_a_collector_without_a_declaration_fails_as_on_azure(collecting_python: 
     worker, announced = launch_worker(short_path, deployment)
     worker.process.wait(30)
     assert announced["reason"] == "Exception: custom logging is not enabled, drop the data"
+
+
+def test_nothing_is_kept_of_a_trial_and_clients_cannot_make_one(
+    supervised: Supervised, collecting_python: Path, short_path: Path, store: Path
+) -> None:
+    """The toolkit's sample request is no data of production, whatever context the script collects it under."""
+    wanted = collector(store, rolling_rate="Day", collections={**BOTH, "request": {}, "response": {}})
+    code = make_code(short_path / "code", SCRIPT)
+    deployment = make_deployment(code, python=str(collecting_python), data_collector=wanted)
+    supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))
+    supervised.await_settled()
+    for order in ({"rows": [{"a": 1}]}, {"rows": [{"a": 2}], "id": "chosen"}):
+        assert ask(supervised.admin, "POST", "/score/blue-1", json.dumps(order), JSON).status == 200
+    client = {**JSON, "x-mlops-trial": "true", "x-request-id": "client"}
+    assert ask(supervised.port, body=json.dumps({"rows": [{"a": 3}]}), headers=client).status == 200
+    supervised.stop()
+    kept = {designation: set(data_by_request(store, designation)) for designation in KINDS}
+    assert kept == {designation: {"client"} for designation in KINDS}
+
+
+def test_a_worker_without_a_gateway_believes_no_mark_of_a_trial(
+    collecting_python: Path, short_path: Path, store: Path
+) -> None:
+    wanted = collector(store, rolling_rate="Day", collections={**BOTH, "request": {}, "response": {}})
+    code = make_code(short_path / "code", SCRIPT)
+    deployment = make_deployment(code, python=str(collecting_python), data_collector=wanted)
+    worker, announced = launch_worker(short_path / "w", deployment, "--direct")
+    try:
+        assert announced == {"event": "ready"}, worker.log()
+        score(worker, {"rows": [{"a": 3}]}, "client", x_mlops_trial="true")
+        worker.end()
+    finally:
+        worker.kill()
+    kept = {designation: set(data_by_request(store, designation)) for designation in KINDS}
+    assert kept == {designation: {"client"} for designation in KINDS}
 
 
 # The sink, as anything else on this machine may reach it

@@ -89,6 +89,7 @@ class AdminInterface:
             if method == called and path.startswith(prefix):
                 name = unquote(path[len(prefix) :].decode("latin-1"))
                 request.target = target + request.target[len(path) :]
+                request.trial = True
                 self._gateway.pass_to(name, request, client, counted=False)
                 return True
         return False

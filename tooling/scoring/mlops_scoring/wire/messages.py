@@ -32,7 +32,10 @@ HOP_BY_HOP = frozenset(
 MIRRORED = b"x-mlops-mirrored"
 """Header of requests that are copies; a client's own is not passed on."""
 
-_STAY = HOP_BY_HOP | {MIRRORED}
+TRIAL = (b"x-mlops-trial", b"true")
+"""Header of requests by which the toolkit tries a deployment; a client's own is not passed on."""
+
+_STAY = HOP_BY_HOP | {MIRRORED, TRIAL[0]}
 
 MAX_REQUEST_ID = 100
 """Longest request id taken from a client, as azureml-inference-server-http has it."""
@@ -70,10 +73,13 @@ class Request:
         keep_alive: Whether the client wants the connection to go on.
         modern: HTTP/1.1, so that the client understands chunks.
         mirrored: A copy, whose answer nobody gets.
+        trial: Made by the toolkit to try a deployment, so that it is no data of production.
         options: Further headers that are this connection's only, because its `Connection` header names them.
     """
 
-    __slots__ = ("body", "headers", "inflow", "keep_alive", "method", "mirrored", "modern", "options", "target")
+    __slots__ = (
+        *("body", "headers", "inflow", "keep_alive", "method", "mirrored", "modern", "options", "target", "trial"),
+    )
 
     def __init__(self) -> None:
         """Begin empty; the reader fills it."""
@@ -85,6 +91,7 @@ class Request:
         self.keep_alive = True
         self.modern = True
         self.mirrored = False
+        self.trial = False
         self.options: frozenset[bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
@@ -114,6 +121,8 @@ class Request:
                 parts += (name, b": ", value, b"\r\n")
         if self.mirrored:
             parts.append(MIRRORED + b": true\r\n")
+        if self.trial:
+            parts += (TRIAL[0], b": ", TRIAL[1], b"\r\n")
         if not self.modern and self.header(b"host") is None:
             parts.append(b"host: localhost\r\n")  # HTTP/1.1 needs one (RFC 9112, section 3.2)
         if self.inflow is not None:

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         follow(options.lifeline_fd)  # not before: the kernel forgets it when the user changes
         deployment = configuration.deployment
         threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
-        collecting = begin_collecting(configuration)
+        collecting = begin_collecting(configuration, trials=not options.direct)
         condition = Condition(threads)
         began = time.perf_counter()
         checked = prepare(deployment)
@@ -114,8 +114,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def begin_collecting(configuration: WorkerConfiguration) -> Collecting | None:
+def begin_collecting(configuration: WorkerConfiguration, *, trials: bool) -> Collecting | None:
     """Begin to keep what is declared; before the model is loaded, because its script may collect too.
+
+    Args:
+        configuration: What is declared.
+        trials: Whether a gateway in front says which requests are the toolkit's trials.
 
     Raises:
         OSError: There is no port for the script's collectors.
@@ -124,7 +128,7 @@ def begin_collecting(configuration: WorkerConfiguration) -> Collecting | None:
         return None
     from mlops_scoring.worker.collecting.collecting import begin  # noqa: PLC0415 - paid for only where it is wanted
 
-    return begin(configuration)
+    return begin(configuration, trials=trials)
 
 
 def figures(collecting: Collecting | None) -> tuple[Extra, ...]:

@@ -26,6 +26,7 @@ from mlops_scoring.worker.collecting.families import families
 from mlops_scoring.worker.collecting.plan import AUTOMATIC, Kept, Plan, StoreKey, make_plan
 from mlops_scoring.worker.collecting.rows import model_columns
 from mlops_scoring.worker.collecting.sink import Sink
+from mlops_scoring.worker.collecting.trials import Marks
 from mlops_scoring.worker.observing import Scored
 from mlops_scoring.worker.scoring import Scorer
 
@@ -45,8 +46,9 @@ class Collecting:
         figures: What was kept and what was not.
     """
 
-    def __init__(self, plan: Plan, source: tuple[str, str]) -> None:
+    def __init__(self, plan: Plan, source: tuple[str, str], *, trials: bool) -> None:
         """Begin to write, and to listen for the script's collectors."""
+        self._marks = Marks(trials=trials)
         self.figures = Figures()
         attributes = {"modelname": plan.place.model, "modelversion": plan.place.version}
         self._plan = plan
@@ -62,7 +64,7 @@ class Collecting:
 
     def loaded(self, scorer: Scorer) -> None:
         """The model is loaded: its columns are known, and the script has imported what it needs."""
-        monitoring.adopt_request_ids()
+        monitoring.adopt_requests(self._marks)
         self._plan = self._plan.with_columns(model_columns(scorer.schema()))
         self._press = Press(self._plan, self._press.envelope, self._press.key)
 
@@ -72,6 +74,8 @@ class Collecting:
 
     def scored(self, scored: Scored) -> None:
         """Queue what is to be kept of one request."""
+        if self._marks.is_trial(scored.request):
+            return
         captured = self._plan.captured
         if self._samples:
             lot = self._draw.lot(scored.request.request_id)
@@ -99,7 +103,9 @@ class Collecting:
 
     def _accept(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
         """Take what a script's collector sends."""
-        monitoring.adopt_request_ids()
+        monitoring.adopt_requests(self._marks)
+        if self._marks.is_of_trial(headers):
+            return 200, "It is of a trial, which is not kept."
         name = headers.get("ce-type", "").removeprefix(TYPE_PREFIX).lower()
         kept = self._plan.sent.get(name)
         if kept is None:
@@ -134,8 +140,12 @@ class Collecting:
         return found
 
 
-def begin(configuration: WorkerConfiguration) -> Collecting | None:
+def begin(configuration: WorkerConfiguration, *, trials: bool) -> Collecting | None:
     """Begin, before the model is loaded; None where nothing is to be kept.
+
+    Args:
+        configuration: What is declared.
+        trials: Whether a gateway in front says which requests are the toolkit's trials.
 
     Raises:
         OSError: There is no port for the script's collectors.
@@ -146,7 +156,7 @@ def begin(configuration: WorkerConfiguration) -> Collecting | None:
     plan = make_plan(configuration, collector)
     if not plan.captured and not plan.sent:
         return None
-    return Collecting(plan, (plan.place.service, configuration.deployment.name))
+    return Collecting(plan, (plan.place.service, configuration.deployment.name), trials=trials)
 
 
 def _sampling_key(plan: Plan) -> bytes:

@@ -11,10 +11,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from mlops_scoring.current import current_request
 from mlops_scoring.worker.collecting.plan import Kept
 from mlops_scoring.worker.collecting.sink import HOST
+from mlops_scoring.worker.collecting.trials import ATTRIBUTE, Marks
 
 _PACKAGE = "azureml.ai.monitoring"
 
@@ -47,24 +49,57 @@ def _file(content: bytes) -> str:
     return path
 
 
-def adopt_request_ids() -> None:
-    """Have collectors that are given no context use the id of the request in whose `run()` they are called.
+def adopt_requests(marks: Marks) -> None:
+    """Have collectors know the request in whose `run()` they are called.
 
-    The package draws an id for each call otherwise, and nothing that was collected of a request could be joined.
+    Those that are given no context use its id: the package draws one for each call otherwise, and nothing that was
+    collected of a request could be joined. What they collect of a trial is marked, whatever its context.
     """
     module = sys.modules.get(f"{_PACKAGE}.collector_json")
     contexts = sys.modules.get(f"{_PACKAGE}.context")
     original: Callable[[], object] | None = getattr(module, "get_context", None)
     context: Callable[..., object] | None = getattr(contexts, "BasicCorrelationContext", None)
-    if module is None or original is None or context is None or hasattr(original, "of_request"):
+    build: Callable[..., object] | None = getattr(module, "build_payload", None)
+    if original is None or context is None or build is None or hasattr(original, "of_request"):
         return
 
     def get_context() -> object:
         request = current_request()
         return original() if request is None else context(id=request.request_id)
 
+    def build_payload(*arguments: object, context: _Context, **options: object) -> object:
+        of_trial = marks.is_trial(current_request())
+        return build(*arguments, context=_Marked(context, marks) if of_trial else context, **options)
+
     vars(get_context)["of_request"] = True
-    vars(module)["get_context"] = get_context
+    vars(module).update(get_context=get_context, build_payload=build_payload)
+
+
+class _Context(Protocol):
+    """What the package asks of a context."""
+
+    def get_id(self) -> str: ...
+
+    def get_timestamp(self) -> int: ...
+
+    def get_headers(self) -> Mapping[str, str]: ...
+
+
+class _Marked:
+    """A context of rows that are collected of a trial."""
+
+    def __init__(self, context: _Context, marks: Marks) -> None:
+        self._context = context
+        self._marks = marks
+
+    def get_id(self) -> str:
+        return self._context.get_id()
+
+    def get_timestamp(self) -> int:
+        return self._context.get_timestamp()
+
+    def get_headers(self) -> Mapping[str, str]:
+        return {**self._context.get_headers(), ATTRIBUTE: self._marks.secret}
 
 
 def flush(seconds: float = 5.0) -> None:
