@@ -227,6 +227,21 @@ def test_a_worker_whose_run_never_returns_is_replaced(supervised: Supervised, co
     assert supervised.score().status == 200
 
 
+def test_a_worker_whose_run_never_returns_is_replaced_when_its_client_has_left_before(
+    supervised: Supervised, tmp_path: Path
+) -> None:
+    source = "import time\ndef init(): pass\ndef run(data):\n    if data == 'hang':\n"
+    source += "        print('begun')\n        time.sleep(600)\n"
+    limits = {"request_timeout_ms": 2000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 100}
+    pid = start_probed(supervised, make_code(tmp_path / "hanging", source), request_settings=limits)
+    with connect(supervised.port) as client:
+        client.sendall(b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nhang")
+        await_truth(lambda: "begun" in supervised.report("blue-1")["log_tail"], "it runs")
+    await_truth(lambda: supervised.report("blue-1")["requests"] == 1, "the client's going was noticed")
+    assert_replaced(supervised, pid, "the liveness probe failed 10 times: run() does not return")
+    assert supervised.score().status == 200
+
+
 def test_a_worker_that_is_not_ready_gets_no_requests_until_it_is_again(supervised: Supervised, code: Path) -> None:
     deployment = make_deployment(code, instance_count=2, readiness_probe=PROBE)
     supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))

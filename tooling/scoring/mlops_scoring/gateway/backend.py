@@ -185,8 +185,8 @@ class Backend:
 
     @property
     def streaming(self) -> bool:
-        """Whether any body is on its way to a worker."""
-        return any(upstream.streams for upstream in self._upstreams)
+        """Whether any body is on its way to a worker, or any long answer from one."""
+        return any(upstream.streams or upstream.unread for upstream in self._upstreams)
 
     async def drain(self) -> None:
         """Return when nobody waits any more; the backend must be out of the route."""

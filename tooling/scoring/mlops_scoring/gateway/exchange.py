@@ -66,6 +66,7 @@ class ProxyExchange:
         "_overdue",
         "_pinned",
         "_request",
+        "_seen",
         "_sent",
         "_status",
         "_timer",
@@ -103,6 +104,7 @@ class ProxyExchange:
         self._status = 0
         self._answered: Headers = []
         self._sent = 0
+        self._seen = -1  # of it, when time was last looked at
         self._waited = 0.0
         self._began = self._waits_since = monotonic()
         self._trace = gateway.tracer.begin(request) if gateway.tracer is not None else None
@@ -134,8 +136,11 @@ class ProxyExchange:
     def _start_clock(self) -> None:
         self._waited += monotonic() - self._waits_since
         if self._timer is None:
-            seconds = self._backend.settings.request_timeout_ms / 1000
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        seconds = self._backend.settings.request_timeout_ms / 1000
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
 
     def overdue(self) -> None:
         """The queue's time has passed."""
@@ -168,7 +173,8 @@ class ProxyExchange:
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The answer, complete."""
-        if self._recovered() or self._done:
+        if self._done:
+            self._let_go()
             return
         self._settle(status)
         headers.append(self._backend.header)
@@ -181,7 +187,9 @@ class ProxyExchange:
     def begun(self, status: int, headers: Headers) -> None:
         """The head of an answer whose body is still coming."""
         self._begun = True
-        if self._recovered() or self._done:
+        if self._done:
+            self._let_go()
+            self._abandon()  # a stream that nobody reads would keep its place
             return
         self._status = status
         length = next((int(value) for name, value in headers if name == b"content-length"), None)
@@ -207,12 +215,11 @@ class ProxyExchange:
     def lost(self, loss: Loss) -> None:
         """The worker is gone: try again where that is safe, else say so."""
         self._connection = None
-        if self._recovered() or self._done:
+        if self._done:
+            self._let_go()
             return
         if self._begun:
-            self._settle(502)
-            self._client.abort()
-            self._tell(self._answered)
+            self._break_off(502)
             return
         if self._may_repeat(loss) and self._attempts < (_MAX_ATTEMPTS if loss is Loss.UNSENT else 2):
             self._waits_since = monotonic()
@@ -225,19 +232,31 @@ class ProxyExchange:
         return loss is Loss.UNSENT or (loss is Loss.UNANSWERED and self._request.method in _IDEMPOTENT)
 
     def _time_out(self) -> None:
-        self._backend.tally.timed_out += self._counted
-        if self._begun:
-            self._settle(504)
-            self._client.abort()
-            self._abandon()
-            self._tell(self._answered)
+        self._timer = None
+        if self._begun and (self._sent != self._seen or not self._client.writable):
+            # It comes, or waits for its reader, to whom the listener's slowest rate applies.
+            self._seen = self._sent
+            self._set_timer()
             return
-        self._backend.withdraw(self)
-        if self._upstream is not None:
+        if self._connection is not None and not self._begun and self._upstream is not None:
             self._upstream.overdue += 1
             self._overdue = True
+        if self._done:
+            return  # the client left before
+        self._backend.tally.timed_out += self._counted
+        if self._begun:
+            self._break_off(504)
+            return
+        self._backend.withdraw(self)
         self._fail(504, f"Scoring timeout after {self._backend.settings.request_timeout_ms} ms")
         self._abandon()
+
+    def _break_off(self, status: int) -> None:
+        """End an answer that the client has a part of."""
+        self._settle(status)
+        self._client.abort()
+        self._abandon()
+        self._tell(self._answered)
 
     # What the client says
 
@@ -251,7 +270,7 @@ class ProxyExchange:
 
     def _give_up(self, status: int) -> None:
         if not self._done:
-            self._settle(status)
+            self._settle(status, watching=True)
             self._backend.withdraw(self)
             self._abandon()
             self._tell([])
@@ -269,8 +288,9 @@ class ProxyExchange:
     def _abandon(self) -> None:
         # A worker that has begun to answer has left run(), and one without the whole body has not entered it;
         # otherwise its place stays taken until run() returns.
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is not None and (self._begun or not connection.placed):
+            self._connection = None
             connection.abort()
 
     def _fail(self, status: int, text: str) -> None:
@@ -279,20 +299,29 @@ class ProxyExchange:
         self._settle(status)
         self._tell(answer_error(self._client, self._request, status, text, [self._backend.header]))
 
-    def _recovered(self) -> bool:
-        """Whether this was a request that had timed out; its worker is free again."""
-        if not self._overdue or self._upstream is None:
-            return False
-        self._upstream.overdue -= 1
-        self._overdue = False
-        return True
+    def _let_go(self) -> None:
+        """A worker has answered or died for whose answer the client had not waited."""
+        self._silence()
+        if self._overdue and self._upstream is not None:
+            self._upstream.overdue -= 1
+            self._overdue = False
 
-    def _settle(self, status: int) -> None:
-        self._done = True
-        self._status = status
+    def _silence(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    @property
+    def _running(self) -> bool:
+        """Whether `run()` may be at work on it."""
+        return self._connection is not None and self._connection.placed and not self._begun
+
+    def _settle(self, status: int, *, watching: bool = False) -> None:
+        """Count the end; where `watching`, a `run()` that goes on is still watched, for it may never return."""
+        self._done = True
+        self._status = status
+        if not (watching and self._running):
+            self._silence()
         if self._counted:
             self._backend.tally.count(status, monotonic() - self._began, self._waited)
 

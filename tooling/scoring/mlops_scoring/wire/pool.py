@@ -8,6 +8,10 @@ from collections.abc import Callable
 from mlops_scoring.wire.messages import Request
 from mlops_scoring.wire.upstream import Loss, Reply, UpstreamConnection
 
+UNREAD_BYTES = 128 * 1024 * 1024
+"""Answers that one worker may hold for their readers without a place. The last of them may go beyond; further ones keep
+their places until they are read, so that slow readers cannot fill the worker's memory."""
+
 
 class Upstream:
     """One worker as the gateway sees it.
@@ -17,6 +21,7 @@ class Upstream:
         overdue: Those of them that have exceeded their time; `run()` cannot be stopped, so they keep their place.
         accepting: Whether it may get further requests.
         streams: Requests whose body it is getting; they have no place among those in flight yet.
+        unread: Bytes of answers that are on their way; their requests have no place any more.
     """
 
     def __init__(self, name: str, path: str, concurrency: int, on_free: Callable[[Upstream], None]) -> None:
@@ -26,6 +31,7 @@ class Upstream:
         self.in_flight = 0
         self.overdue = 0
         self.streams = 0
+        self.unread = 0
         self.accepting = True
         self._concurrency = concurrency
         self._on_free = on_free
@@ -95,22 +101,36 @@ class Upstream:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def finished(self, reusable: UpstreamConnection | None, *, placed: bool) -> None:
+    def answered(self, connection: UpstreamConnection, length: int) -> None:
+        """`run()` has returned, and an answer of so many bytes is still to be read: others may have the place."""
+        if self.unread < UNREAD_BYTES:
+            connection.unread = length
+            self.unread += length
+            self.in_flight -= 1
+            self._on_free(self)
+
+    def finished(self, reusable: UpstreamConnection | None, *, placed: bool, unread: int = 0) -> None:
         """A request has left the worker."""
-        if placed:
+        if unread:
+            self.unread -= unread
+        elif placed:
             self.in_flight -= 1
         else:
             self.streams -= 1
         if reusable is not None:
             self._idle.append(reusable)
-        if self._calm is not None and not self.in_flight and not self.streams and not self._calm.done():
+        if self._calm is not None and not self._busy and not self._calm.done():
             self._calm.set_result(None)
         self._on_free(self)
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self.in_flight or self.streams or self.unread)
 
     async def drain(self) -> None:
         """Take no more requests; return when the last one has been answered."""
         self.accepting = False
-        if self.in_flight or self.streams:
+        if self._busy:
             self._calm = asyncio.get_running_loop().create_future()
             await self._calm
 

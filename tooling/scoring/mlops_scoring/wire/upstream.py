@@ -71,8 +71,17 @@ class Pool(Protocol):
     def closed(self, connection: UpstreamConnection) -> None:
         """A connection has ended."""
 
-    def finished(self, reusable: UpstreamConnection | None, *, placed: bool) -> None:
-        """A request has left the worker; `placed` says whether it had one of the worker's places."""
+    def answered(self, connection: UpstreamConnection, length: int) -> None:
+        """`run()` has returned, and an answer of so many bytes is still to be read."""
+
+    def finished(self, reusable: UpstreamConnection | None, *, placed: bool, unread: int = 0) -> None:
+        """A request has left the worker.
+
+        Args:
+            reusable: The connection, where it can carry another one.
+            placed: Whether the request had one of the worker's places.
+            unread: Its `unread`; the place was given back already unless it is 0.
+        """
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -80,13 +89,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     Attributes:
         writable: Whether the worker reads what is written.
-        placed: Whether its request has one of the worker's places; one whose body is still coming has none.
+        placed: Whether its request has got one of the worker's places; one whose body is still coming has none.
+        unread: Bytes of the answer for which the place was given back before they were read.
     """
 
     def __init__(self, pool: Pool) -> None:
         """Wait for the transport."""
         self.writable = True
         self.placed = False
+        self.unread = 0
         self._pool = pool
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
@@ -142,7 +153,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _lose(self, loss: Loss) -> None:
         reply, self._reply = self._reply, None
         if reply is not None:
-            self._pool.finished(None, placed=self.placed)
+            self._pool.finished(None, placed=self.placed, unread=self.unread)
             reply.lost(loss)
 
     def data_received(self, data: bytes) -> None:
@@ -177,22 +188,30 @@ class UpstreamConnection(asyncio.Protocol):
     def _flush(self, reply: Reply) -> None:
         if not self._begun:
             self._begun = True
+            length = self._length()
             reply.begun(self._status, self._headers)
+            if length and self.placed:
+                self._pool.answered(self, length)
         pieces, self._body = self._body, []
         for piece in pieces:
             reply.piece(piece)
 
+    def _length(self) -> int:
+        """What the worker says of the answer's length, which it can say only when `run()` has returned; or 0."""
+        return next((int(value) for name, value in self._headers if name == b"content-length"), 0)
+
     def _finish(self, reply: Reply) -> None:
         status, headers, body, begun = self._status, self._headers, self._body, self._begun
+        unread, self.unread = self.unread, 0
         self._reply = None
         # An answer that came before the request was written whole leaves bytes behind.
         reusable = self._reusable and self._wrote_all and not self._transport.get_write_buffer_size()
         self._reset()
         if reusable and self._pool.accepting:
-            self._pool.finished(self, placed=self.placed)
+            self._pool.finished(self, placed=self.placed, unread=unread)
         else:
             self._transport.close()
-            self._pool.finished(None, placed=self.placed)
+            self._pool.finished(None, placed=self.placed, unread=unread)
         if begun:
             for piece in body:
                 reply.piece(piece)
