@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Semaphore
 
 from mlops_scoring.configuration import RequestSettings
@@ -14,7 +14,7 @@ from mlops_scoring.current import CURRENT
 from mlops_scoring.wire.messages import Headers
 from mlops_scoring.wire.server import ServerConnection
 from mlops_scoring.worker.observing import Observer, Scored
-from mlops_scoring.worker.responses import RETRY_AFTER, respond, response_head
+from mlops_scoring.worker.responses import RETRY_AFTER, UNWRITABLE, respond, start
 from mlops_scoring.worker.routes import Route
 from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, Answer, ScoringRequest, Unfit, error_answer
@@ -23,6 +23,7 @@ _log = logging.getLogger("mlops_scoring.worker")
 _PIECES_AHEAD = 8
 _CLIENT_GONE = 499
 """Status under which observers hear of a request whose client went before the answer; nginx's."""
+_GONE = ScoringRequest("", "", b"", (), b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class ScoringExchange:
         "_started",
         "_streaming",
         "_timer",
+        "_withdrawn",
     )
 
     def __init__(
@@ -80,7 +82,8 @@ class ScoringExchange:
         self._alarm: asyncio.TimerHandle | None = None
         self._pieces: Semaphore | None = None
         self._held = 0
-        self._overdue = False  # refused while in run(), whose place stays taken
+        self._overdue = False  # in run() for too long, whose place stays taken
+        self._withdrawn = False  # before run() began; a thread may still come to it
 
     def begin(self) -> None:
         """Take a place in the queue."""
@@ -100,13 +103,14 @@ class ScoringExchange:
     # In a thread
 
     def _run(self) -> None:
-        if self._done:
-            self._desk.loop.call_soon_threadsafe(self._desk.threads.done)
-            return
         self._began = time.perf_counter()
-        CURRENT.set(self._request)
+        if self._done:  # looked at after `_began` is set: the event loop sets the one and then looks at the other
+            self._desk.loop.call_soon_threadsafe(self._pass)
+            return
+        request = self._request
+        CURRENT.set(request)
         try:
-            answer = self._route.answer(self._request)
+            answer = self._route.answer(request)
         except Unfit as unfit:
             answer = error_answer(unfit.status, str(unfit))
         except BaseException:  # noqa: BLE001 - a bug of a scorer is an error of this request, not of the worker
@@ -138,11 +142,13 @@ class ScoringExchange:
     # On the event loop
 
     def _start(self, answer: Answer) -> None:
-        self._streaming = True
+        if self._done:
+            return
         self._silence()
-        if not self._done:
-            status, headers, _ = response_head(answer, self._headers)
-            self._client.start(status, headers, None)
+        self._streaming = start(self._client, answer, self._headers)
+        if not self._streaming:
+            self._done = True
+            self._tell(UNWRITABLE)
 
     def _write(self, piece: bytes) -> None:
         if not self._done:
@@ -158,26 +164,43 @@ class ScoringExchange:
 
     def _end_stream(self, answer: Answer, whole: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
         self._leave()
+        self._silence()
         if not self._done:
             self._done = True
             if whole:
                 self._client.finish()
             else:
                 self._client.abort()  # a partial answer must not be taken for a whole one
-        self._tell(answer)
+        if self._streaming:  # else it was told when the client was refused, or went
+            self._tell(answer if whole else replace(answer, status=500, run_function_failed=True))
 
     def _finish(self, answer: Answer) -> None:
         self._leave()
         self._silence()
         if not self._done:
             self._done = True
-            respond(self._client, answer, self._headers)
-            self._tell(answer)
+            self._tell(respond(self._client, answer, self._headers))
 
     def _leave(self) -> None:
         """`run()` has returned."""
         self._desk.threads.overdue -= self._overdue
         self._desk.threads.done()
+
+    def _pass(self) -> None:
+        """A thread has come to a request for which nobody waits any more."""
+        if self._withdrawn:
+            self._desk.threads.passed()
+        else:
+            self._leave()
+
+    def _abandon(self) -> bool:
+        """Nobody waits for the answer any more, and `_done` says so; whether `run()` has begun, which goes on."""
+        if self._began:
+            return True
+        self._withdrawn = True
+        self._request = _GONE  # the body, which may be large, and whose bytes the listener counts no more
+        self._desk.threads.withdraw(self._run)
+        return False
 
     def _tell(self, answer: Answer) -> None:
         if not self._desk.observers:
@@ -190,54 +213,65 @@ class ScoringExchange:
 
     def _check_time(self) -> None:
         limits = self._desk.limits
-        if limits is None or self._done:
+        if limits is None:
             return
         if not self._began:
-            self._refuse(429, "Too many requests: no thread became free in time. Try again later.")
+            self._give_up(429, "Too many requests: no thread became free in time. Try again later.")
             return
         left = self._began + limits.request_timeout_ms / 1000 - time.perf_counter()
         if left > 0:
             self._timer = self._desk.loop.call_later(left, self._check_time)
         else:
-            self._refuse(504, f"Scoring timeout after {limits.request_timeout_ms} ms")
+            self._give_up(504, f"Scoring timeout after {limits.request_timeout_ms} ms")
 
     def _watch(self, milliseconds: int) -> None:
         """Look again when the time of `run()` may be over; it has not begun to count while the request waits."""
-        if self._done:
-            return
         now = time.perf_counter()
         left = (self._began or now) + milliseconds / 1000 - now
         if left > 0:
             self._alarm = self._desk.loop.call_later(left, self._watch, milliseconds)
         else:
-            self._refuse(500, f"Scoring timeout after {milliseconds} ms", failed=True)
+            self._give_up(500, f"Scoring timeout after {milliseconds} ms", failed=True)
 
     def _silence(self) -> None:
         for timer in (self._timer, self._alarm):
             if timer is not None:
                 timer.cancel()
 
+    def _give_up(self, status: int, text: str, *, failed: bool = False) -> None:
+        """The time is over; a client that is still there is told so."""
+        self._silence()
+        if not self._done:
+            self._refuse(status, text, failed=failed)
+        self._overdue = self._abandon()
+        self._desk.threads.overdue += self._overdue
+
     def _refuse(self, status: int, text: str, *, failed: bool = False) -> None:
         self._done = True
-        self._silence()
-        self._overdue = bool(self._began)
-        self._desk.threads.overdue += self._overdue
         answer = error_answer(status, text, failed=failed)
         if status == 429:
             answer.headers.append(RETRY_AFTER)
-        respond(self._client, answer, self._headers)
-        self._tell(answer)
+        self._tell(respond(self._client, answer, self._headers))
 
     # What the client says
 
     def client_lost(self) -> None:
-        """Nobody waits: a request in the queue is dropped, and `run()` goes on, for it cannot be stopped."""
-        self._silence()
-        if not self._done:
-            self._done = True
-            self._let_on(self._held + 1)
-            if not self._streaming:
-                self._tell(Answer(_CLIENT_GONE, b""))
+        """Nobody waits: a request in the queue is dropped, and `run()` goes on, and is overdue as any other."""
+        if self._done:
+            return
+        self._done = True
+        self._let_on(self._held + 1)
+        if self._streaming:
+            self._expect_end()
+            return
+        self._tell(Answer(_CLIENT_GONE, b""))
+        if not self._abandon():
+            self._silence()
+
+    def _expect_end(self) -> None:
+        """The next piece of a stream is its last one, and has as long as `run()` had."""
+        if self._desk.limits is not None:
+            self._timer = self._desk.loop.call_later(self._desk.limits.request_timeout_ms / 1000, self._check_time)
 
     def client_paused(self) -> None:
         """A streamed answer waits; see `_write`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -11,6 +12,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 _Task = Callable[[], None]
+
+_AHEAD = 64
+"""Tasks that threads can take without waiting for the event loop. Further ones wait where they can be withdrawn."""
 
 
 class RunThreads:
@@ -21,17 +25,22 @@ class RunThreads:
 
     Attributes:
         count: Number of threads.
+        eased: Called on the event loop when `pending` has become less.
         overdue: Tasks that have exceeded their time limit and have not ended; counted by whoever keeps the limit.
-        pending: Tasks that have been given and have not ended, those inside `run()` included.
+        pending: Tasks that have been given and have neither ended nor been withdrawn, those inside `run()` included.
     """
 
     def __init__(self, count: int) -> None:
         """Start the threads."""
         self.count = count
+        self.eased: Callable[[], None] | None = None
         self.overdue = 0
         self.pending = 0
         self._calm: asyncio.Future[None] | None = None
+        self._handed = 0  # to the threads, and not heard of since
+        self._most = count + _AHEAD
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._waiting: OrderedDict[_Task, None] = OrderedDict()
         self._threads = [threading.Thread(target=self._work, name=f"run-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
@@ -52,19 +61,44 @@ class RunThreads:
     def submit(self, task: _Task) -> None:
         """Queue a task, which must not raise; `done` is to be called on the event loop when it has ended."""
         self.pending += 1
-        self._tasks.put(task)
+        if self._handed < self._most:
+            self._handed += 1
+            self._tasks.put(task)
+        else:
+            self._waiting[task] = None
+
+    def withdraw(self, task: _Task) -> None:
+        """Nobody wants a task that has not begun.
+
+        A thread may still call it; then it has to return at once, and `passed` is to be called instead of `done`.
+        """
+        self._waiting.pop(task, None)
+        self._ease()
 
     def done(self) -> None:
         """A submitted task has ended."""
-        self.pending -= 1
-        if self._calm is not None and not self.pending and not self._calm.done():
+        self._ease()
+        self.passed()
+
+    def passed(self) -> None:
+        """A thread has called a task that was withdrawn."""
+        self._handed -= 1
+        if self._waiting:
+            self._handed += 1
+            self._tasks.put(self._waiting.popitem(last=False)[0])
+        elif self._calm is not None and not self._handed and not self._calm.done():
             self._calm.set_result(None)
 
     async def drain(self) -> None:
         """Return when no task is left; nothing may be submitted any more."""
-        if self.pending:
+        if self._handed:
             self._calm = asyncio.get_running_loop().create_future()
             await self._calm
+
+    def _ease(self) -> None:
+        self.pending -= 1
+        if self.eased is not None:
+            self.eased()
 
     def _work(self) -> None:
         # Scripts call asyncio.get_event_loop(), which Azure ML's server answers: it runs them in the main thread.
