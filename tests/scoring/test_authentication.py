@@ -314,3 +314,24 @@ def test_a_second_rotation_waits_for_the_tokens_of_the_first(tmp_path: Path) -> 
     moment[0] += 100 + SKEW_SECONDS
     store.regenerate("signing", 100)
     assert store.guard("aml_token", "fraud").refuse(request) is not None
+
+
+def test_the_signing_key_before_is_believed_until_its_tokens_have_ended_and_no_longer(tmp_path: Path) -> None:
+    """Whoever has it may sign tokens of any length; the guard is the one of the moment of the rotation."""
+    moment = [NOW]
+    store = CredentialStore(Directory(tmp_path), lambda: moment[0])
+    leaked = store.credentials.signing
+    store.issue("fraud", 1000)  # `token_seconds` was longer then
+    store.regenerate("signing", 100)
+    guard = store.guard("aml_token", "fraud")
+
+    def is_let_in(key: SigningKey) -> bool:
+        request = Request()
+        request.headers = [(b"authorization", f"Bearer {issue(key, 'fraud', moment[0], 10**6).text}".encode())]
+        return guard.refuse(request) is None
+
+    moment[0] = NOW + 1000 + SKEW_SECONDS - 1
+    assert is_let_in(leaked)
+    moment[0] += 1
+    assert not is_let_in(leaked)
+    assert is_let_in(store.credentials.signing)

@@ -69,11 +69,23 @@ class TokenGuard:
         keys: Keys whose tokens are believed.
         endpoint: The endpoint's name.
         clock: Seconds since the epoch.
+        previous: A key that is about to leave: its tokens are believed too, whatever they say themselves, until then.
+        previous_until: When that is, in seconds since the epoch.
     """
 
-    def __init__(self, keys: Sequence[SigningKey], endpoint: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keys: Sequence[SigningKey],
+        endpoint: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        previous: SigningKey | None = None,
+        previous_until: float = 0,
+    ) -> None:
         """Know the keys."""
         self._keys = tuple(keys)
+        self._keys_until = self._keys if previous is None else (*self._keys, previous)
+        self._previous_until = previous_until
         self._endpoint = endpoint
         self._clock = clock
 
@@ -82,7 +94,9 @@ class TokenGuard:
         presented = _credential(request)
         if presented is None:
             return _unauthorized(request, "a token")
-        fault = find_fault(presented, self._keys, self._endpoint, self._clock())
+        now = self._clock()
+        keys = self._keys_until if now < self._previous_until else self._keys
+        fault = find_fault(presented, keys, self._endpoint, now)
         return None if fault is None else _unauthorized(request, "a token", fault)
 
 

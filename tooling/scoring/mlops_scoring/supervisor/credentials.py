@@ -40,7 +40,7 @@ class Credentials:
         primary: The first key.
         secondary: The second key, so that either can be made anew while clients use the other.
         signing: Signs new tokens.
-        previous: Signed the tokens before; believed until `previous_until`, in seconds since the epoch.
+        previous: Signed the tokens before; believed until `previous_until`, and no more then, in seconds since the epoch.
     """
 
     primary: str
@@ -132,6 +132,7 @@ class CredentialStore:
         self._directory = directory
         self._clock = clock
         self._path: Path = directory.root / "credentials.json"
+        self._last_end = 0  # of the tokens issued by this process; `token_seconds` may have been longer then
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -149,13 +150,16 @@ class CredentialStore:
             case "key":
                 return KeyGuard([self.credentials.primary, self.credentials.secondary])
             case "aml_token":
-                return TokenGuard(self._believed(), endpoint, self._clock)
+                found = self.credentials
+                return TokenGuard(
+                    [found.signing],
+                    endpoint,
+                    self._clock,
+                    previous=found.previous,
+                    previous_until=found.previous_until,
+                )
             case _ as never:
                 assert_never(never)
-
-    def _believed(self) -> list[SigningKey]:
-        found = self.credentials
-        return [found.signing] if found.previous is None else [found.signing, found.previous]
 
     def regenerate(self, key_type: KeyType, token_seconds: int, *, revoke: bool = False) -> None:
         """Make one secret anew, on disk first; may be called in a thread, one call at a time.
@@ -185,14 +189,16 @@ class CredentialStore:
                     return replace(found, signing=_make_signing_key(), previous=None, previous_until=0)
                 if found.previous is not None and now < found.previous_until:
                     raise TooSoon(f"tokens of the signing key before this one live until {found.previous_until}")
-                until = int(now) + token_seconds + SKEW_SECONDS
+                until = max(int(now) + token_seconds, self._last_end) + SKEW_SECONDS
                 return replace(found, signing=_make_signing_key(), previous=found.signing, previous_until=until)
             case _ as never:
                 assert_never(never)
 
     def issue(self, endpoint: str, seconds: int) -> Token:
         """A token for the endpoint."""
-        return issue(self.credentials.signing, endpoint, self._clock(), seconds)
+        token = issue(self.credentials.signing, endpoint, self._clock(), seconds)
+        self._last_end = max(self._last_end, token.expires_at)
+        return token
 
 
 def read_order(body: bytes) -> tuple[KeyType, bool]:
