@@ -182,6 +182,22 @@ def test_who_opened_the_gateway_by_hand_is_seen_and_undone(laptop: Laptop) -> No
     assert ask(laptop) == 401
 
 
+def test_what_nobody_declared_is_seen_and_undone(laptop: Laptop) -> None:
+    """Copies of requests and traces could be sent elsewhere by whoever reaches the admin socket."""
+    laptop.declare()
+    laptop.apply()
+    told = json.loads(home(laptop).configuration.read_bytes())
+    stranger = {"otlp_endpoint": "http://127.0.0.1:9"}
+    admin.put_configuration(home(laptop), {**told, "auth": {"mode": "key"}, "telemetry": stranger})
+    assert ask(laptop) == 401
+    said = laptop.expect(3, "drift")
+    (line,) = (line for line in said.splitlines() if "telemetry" in line)
+    assert "→ (unset)  (changed outside of Git" in line
+    laptop.converge()
+    assert ask(laptop) == 200
+    assert json.loads(home(laptop).configuration.read_bytes()) == told
+
+
 def test_https_is_turned_on_renewed_and_off(laptop: Laptop, tmp_path: Path) -> None:
     first = make_pair(tmp_path / "tls")
     laptop.variables["CERTIFICATES"] = str(tmp_path / "tls")

@@ -107,6 +107,15 @@ class FieldEffect(StrEnum):
 SEVERITY: Mapping[FieldEffect, int] = {effect: rank for rank, effect in enumerate(FieldEffect)}
 
 
+class Unset(StrEnum):
+    """The absence of a value, which JSON's null is not."""
+
+    UNSET = "(unset)"
+
+
+UNSET = Unset.UNSET
+
+
 @dataclass(frozen=True, slots=True)
 class FieldRule:
     """How one field behaves on a target, and why.
@@ -116,21 +125,16 @@ class FieldRule:
         effect: What a difference does.
         reason: Shown to the user beside the difference.
         when: Holds only if the declared spec has this value at this path (`*` stands for what it stood for in `path`).
+        default: What the target does where nothing is said: as good as saying so. Only for what the target reports
+            whenever it does otherwise, because then what is live and declared by nobody is drift; of a mapping, all
+            that is in it.
     """
 
     path: str
     effect: FieldEffect
     reason: str
     when: tuple[str, JSON] | None = None
-
-
-class Unset(StrEnum):
-    """The absence of a value, which JSON's null is not."""
-
-    UNSET = "(unset)"
-
-
-UNSET = Unset.UNSET
+    default: JSON | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True)

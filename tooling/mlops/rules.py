@@ -55,6 +55,12 @@ def rule_for(path: Sequence[str], declared: Spec, rules: Sequence[FieldRule]) ->
     return max(enumerate(holding), key=lambda item: (len(_segments(item[1].path)), item[0]))[1] if holding else None
 
 
+def default_of(path: Sequence[str], declared: Spec, rules: Sequence[FieldRule]) -> JSON | Unset:
+    """What a target does where nothing is said at a path; UNSET where no rule for just this path says it."""
+    rule = rule_for(path, declared, rules)
+    return rule.default if rule is not None and len(_segments(rule.path)) == len(path) else UNSET
+
+
 def _get(side: JSON | Unset, name: str) -> JSON | Unset:
     return side.get(name, UNSET) if isinstance(side, Mapping) else UNSET
 

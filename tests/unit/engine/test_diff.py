@@ -207,3 +207,47 @@ def test_what_belongs_to_somebody_else_keeps_its_live_value() -> None:
     assert carry_over(wanted, live, AUTOSCALED) == {
         "deployments": {"blue": scaled(5), "green": {"instance_count": 2}, "red": scaled(3)}
     }
+
+
+SAID = (
+    FieldRule("mode", IN_PLACE, "asked for", default="none"),
+    FieldRule("limits", IN_PLACE, "kept", default={}),
+    FieldRule("limits.size", IN_PLACE, "kept", default=10),
+    FieldRule("copies", IN_PLACE, "", default={}),
+    FieldRule("copies.*", IN_PLACE, "", default=0),
+)
+
+
+@pytest.mark.parametrize(
+    ("declared", "applied", "live", "expected"),
+    [
+        ({}, {}, {"mode": "key"}, [("mode", UNSET, "key", DRIFTED)]),
+        ({}, {"mode": "none"}, {"mode": "key"}, [("mode", UNSET, "key", DRIFTED)]),
+        ({}, {"mode": "key"}, {"mode": "key"}, [("mode", UNSET, "key", REMOVED)]),
+        ({}, {"mode": "key"}, {"mode": "token"}, [("mode", UNSET, "token", REMOVED)]),
+        ({"mode": "none"}, {}, {"mode": "key"}, [("mode", "none", "key", DRIFTED)]),
+        ({"mode": "key"}, {}, {}, [("mode", "key", UNSET, EDITED)]),
+        ({"mode": "key"}, {"mode": "key"}, {}, [("mode", "key", UNSET, DRIFTED)]),
+        ({}, None, {"mode": "key"}, [("mode", UNSET, "key", UNKNOWN)]),
+        ({"mode": "none"}, {}, {}, []),
+        ({}, {"mode": "none"}, {"mode": "none"}, []),
+        ({}, {}, {"limits": {"size": 5}}, [("limits", UNSET, {"size": 5}, DRIFTED)]),
+        ({"limits": {"t": 1}}, {"limits": {"t": 1}}, {"limits": {"t": 1, "x": 2}}, [("limits.x", UNSET, 2, DRIFTED)]),
+        ({"limits": {"size": 10}}, {}, {}, []),
+        ({}, {"limits": {"size": 10}}, {"limits": {"size": 10}}, []),
+        ({}, {"limits": {"size": 9}}, {"limits": {"size": 9}}, [("limits", UNSET, {"size": 9}, REMOVED)]),
+        ({"limits": {}}, {"limits": {"size": 9}}, {"limits": {"size": 9}}, [("limits.size", UNSET, 9, REMOVED)]),
+        ({"copies": {"green": 0}}, {}, {}, []),
+        ({"copies": {"green": 0}}, {}, {"copies": {"blue": 0}}, []),
+        ({"copies": {"green": 5}}, {}, {}, [("copies", {"green": 5}, UNSET, EDITED)]),
+    ],
+)  # fmt: skip
+def test_where_the_default_is_known_it_counts_as_said_and_all_else_is_drift(
+    declared: Spec, applied: Spec | None, live: Spec, expected: list[tuple[str, Side, Side, str]]
+) -> None:
+    found = changes(declared, applied, live, *SAID)
+    assert [(c.path, c.declared, c.live, c.reason.partition(";")[0]) for c in found] == expected
+
+
+def test_what_the_target_has_of_its_own_beside_fields_with_defaults_is_left_alone() -> None:
+    assert changes({"a": {"b": 1}}, {}, {"a": {"b": 1, "c": 2}, "d": 3}, *SAID) == []

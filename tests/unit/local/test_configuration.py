@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from mlops.diff import DRIFTED, diff
 from mlops.drivers.local.configuration import Sources, Target, make_document, runtime
 from mlops.drivers.local.driver import LocalDriver
-from mlops.drivers.local.rules import REFUSED, RULES
+from mlops.drivers.local.rules import LIMITS, REFUSED, RULES
 from mlops.drivers.local.status import spec_of, stamp_of
+from mlops.drivers.local.watching import OPEN, make_limits
 from mlops.errors import TargetError
 from mlops.resource import JSON, Rollout, Spec, Stamp
 from mlops.rollout import from_live, make_steps, to_live
@@ -27,7 +29,7 @@ COLLECTED = Path("/collected/here")
 STAMP = Stamp("project", "dev", "endpoint/digits@here", "0" * 64)
 
 
-def declared(version: str = "1", **fields: JSON) -> Spec:
+def declared(version: str = "1", **fields: JSON) -> dict[str, Any]:
     model: JSON = {"name": "digits", "version": version, "files": {"model.onnx": version * 64}, "flavors": {"onnx": {}}}
     deployment: dict[str, JSON] = {"model": model, "environment": {"name": "onnx", "version": "1", "lock": "a" * 64}}
     return {"auth_mode": "none", "deployments": {"blue": {**deployment, **fields}}, "traffic": {"blue": 100}}
@@ -209,6 +211,38 @@ def test_what_the_gateway_is_told_is_read_back_as_it_was_declared() -> None:
     assert spec_of(made) == spec
 
 
+def test_what_nobody_declared_is_drift_and_a_default_that_is_written_is_none() -> None:
+    plain = declared()
+    del plain["auth_mode"]
+    told = {
+        **document(live(plain)),
+        "auth": {"mode": "key"},
+        "telemetry": {"otlp_endpoint": "http://127.0.0.1:9999"},
+        "limits": {"connections": 5},
+        "mirror_traffic": {"blue": 50},
+    }
+    found = {change.path: change for change in diff(plain, plain, from_live(spec_of(told)), RULES)}
+    assert found.keys() == {"auth_mode", "telemetry", "limits", "mirror_traffic"}
+    assert {change.reason.partition(";")[0] for change in found.values()} == {DRIFTED}
+    assert found["limits"].live == {"max_connections": 5}
+    written = {
+        **plain,
+        "auth_mode": "none",
+        "limits": LIMITS,
+        "mirror_traffic": {"blue": 0},
+        "deployments": {"blue": {**plain["deployments"]["blue"], "instance_count": 1}},
+    }
+    assert list(diff(written, plain, from_live(live(plain)), RULES)) == []
+    assert list(diff(plain, written, from_live(live(written)), RULES)) == []
+
+
+def test_the_defaults_that_rules_know_are_the_gateways() -> None:
+    parsed = parse_configuration(json.dumps({**document(live(declared())), "limits": make_limits({"limits": LIMITS})}))
+    assert parsed.limits == Limits()
+    assert parsed.auth.mode == OPEN
+    assert parsed.telemetry.sampling_ratio == 1
+
+
 def test_the_scoring_server_reads_what_the_gateway_is_told() -> None:
     parsed = parse_configuration(json.dumps(document(reached(**GATEWAY), tls=TLS)))
     assert parsed.auth.mode == "key"
@@ -234,7 +268,7 @@ def test_an_endpoint_that_declares_none_of_it_is_configured_as_before() -> None:
         ({"mirror_traffic": None}, {"mirror_traffic": None}),
         ({"mirror_traffic": {"other": 5}}, {"mirror_traffic": {"other": 5}}),
         ({"telemetry": None}, {"telemetry": None}),
-        ({"limits": {"connections": 1}}, {"limits": {"connections": 1}}),
+        ({"limits": {"connections": 1}}, {"limits": {"max_connections": 1}}),
     ],
 )
 def test_what_somebody_else_told_the_gateway_shows(told: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlops.resource import FieldEffect, FieldRule
+from mlops.drivers.local.watching import OPEN
+from mlops.resource import JSON, FieldEffect, FieldRule
 
 _BESIDE = "a deployment's content is fixed; a changed one is started beside the old one and takes over its traffic"
 _NOTE = "it is a note, and no process needs it"
+_FLEET = "only the difference is started or drained"
+_LISTENER = "other files are taken in place; https on or off needs a new listener"
+
+LIMITS: Mapping[str, JSON] = {
+    "max_body_size": "64Mi",
+    "max_connections": 2048,
+    "head_timeout": 10.0,
+    "body_timeout": 120.0,
+    "idle_timeout": 75.0,
+}
+"""What the gateway keeps where no limit is declared; times in seconds."""
+
+
+def _defaulting(name: str, reason: str, within: Mapping[str, JSON]) -> tuple[FieldRule, ...]:
+    """Rules of a group that is changed in place, with what holds where the group or a field of it is not declared."""
+    fields = (
+        FieldRule(f"{name}.{field}", FieldEffect.IN_PLACE, reason, default=each) for field, each in within.items()
+    )
+    return (FieldRule(name, FieldEffect.IN_PLACE, reason, default={}), *fields)
+
 
 RULES: tuple[FieldRule, ...] = (
     FieldRule("deployments.*", FieldEffect.RESTART, _BESIDE),
-    FieldRule("deployments.*.instance_count", FieldEffect.IN_PLACE, "only the difference is started or drained"),
+    FieldRule("deployments.*.instance_count", FieldEffect.IN_PLACE, _FLEET, default=1),
     FieldRule("deployments.*.tags", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("deployments.*.properties", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("deployments.*.description", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("traffic", FieldEffect.IN_PLACE, "the gateway takes new weights between two requests"),
-    FieldRule("mirror_traffic", FieldEffect.IN_PLACE, "the gateway takes it between two requests"),
-    FieldRule("auth_mode", FieldEffect.IN_PLACE, "the gateway asks for it from the next request on"),
-    FieldRule("tls", FieldEffect.RESTART, "other files are taken in place; https on or off needs a new listener"),
-    FieldRule("limits", FieldEffect.IN_PLACE, "the gateway keeps them from the next connection on"),
-    FieldRule("telemetry", FieldEffect.IN_PLACE, "the gateway sends there from the next request on"),
+    *_defaulting("mirror_traffic", "the gateway takes it between two requests", {"*": 0}),
+    FieldRule("auth_mode", FieldEffect.IN_PLACE, "the gateway asks for it from the next request on", default=OPEN),
+    FieldRule("tls", FieldEffect.RESTART, _LISTENER, default={}),
+    *_defaulting("limits", "the gateway keeps them from the next connection on", LIMITS),
+    *_defaulting("telemetry", "the gateway sends there from the next request on", {"sampling_ratio": 1}),
     FieldRule("sample_request", FieldEffect.IN_PLACE, "it is sent after a change, and no process needs it"),
     FieldRule("tags", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("properties", FieldEffect.IN_PLACE, _NOTE),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from mlops.drivers.local.configuration import OWNER, instance_count, make_traffic
 from mlops.drivers.local.home import Home
-from mlops.drivers.local.watching import OPEN, make_limits, make_mirroring, mapping
+from mlops.drivers.local.watching import OPEN, make_limits, make_mirroring, mapping, read_limits
 from mlops.resource import JSON, Address, Health, HealthState, Kind, Observed, Spec, Stamp, Traffic
 
 _ORDER = {state: rank for rank, state in enumerate(HealthState)}
@@ -78,7 +78,7 @@ def _correct_gateway(corrected: dict[str, JSON], spec: Spec, document: Mapping[s
     if mapping(document.get("telemetry")) != mapping(spec.get("telemetry")):
         actual["telemetry"] = dict(mapping(document.get("telemetry")))
     if mapping(document.get("limits")) != make_limits(spec):
-        actual["limits"] = dict(mapping(document.get("limits")))
+        actual["limits"] = read_limits(mapping(document.get("limits")), mapping(spec.get("limits")))
     if mapping(document.get("tls")) != mapping(mapping(document.get(OWNER)).get("tls")):
         actual["tls"] = dict(mapping(document.get("tls")))
     for key, value in actual.items():

@@ -56,6 +56,17 @@ def make_limits(spec: Spec) -> dict[str, JSON]:
     return made
 
 
+def read_limits(actual: Mapping[str, JSON], declared: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What a gateway was told, under the declared names and, where it is the same, in the declared words."""
+    names = {theirs: ours for ours, theirs in _LIMITS.items()}
+    read: dict[str, JSON] = {}
+    for theirs, value in actual.items():
+        ours = names.get(theirs, theirs)
+        same = ours in declared and make_limits({"limits": {ours: declared[ours]}})[theirs] == value
+        read[ours] = declared[ours] if same else value
+    return read
+
+
 def make_mirroring(spec: Spec) -> dict[str, JSON]:
     """Percent of the requests that are copied, by live name."""
     return {name: percent for name, percent in mapping(spec.get("mirror_traffic")).items() if percent}
