@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_scoring.collection.events import Unreadable
+from mlops_scoring.collection.privacy import Filter, Unfiltered
 from mlops_scoring.worker.collecting.rows import input_records, output_records
 from mlops_scoring.worker.scoring import Answer, ScoringRequest
 
@@ -63,13 +64,13 @@ FORMS: dict[str, ScoringRequest] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_the_same_rows_gives_the_same_records(form: str) -> None:
-    assert input_records(FORMS[form], ("a", "b")) == ROWS
+    assert input_records(FORMS[form], Filter(columns=("a", "b"))) == ROWS
 
 
 def test_rows_without_names_are_numbered() -> None:
-    assert input_records(asked({"data": LISTS}), ()) == [{"0": 1.5, "1": "x"}, {"0": 2.0, "1": "y"}]
-    assert input_records(asked({"instances": [1, 2]}), ()) == [{"0": 1}, {"0": 2}]
-    assert input_records(asked({"instances": [1, 2]}), ("a",)) == [{"a": 1}, {"a": 2}]
+    assert input_records(asked({"data": LISTS}), Filter()) == [{"0": 1.5, "1": "x"}, {"0": 2.0, "1": "y"}]
+    assert input_records(asked({"instances": [1, 2]}), Filter()) == [{"0": 1}, {"0": 2}]
+    assert input_records(asked({"instances": [1, 2]}), Filter(columns=("a",))) == [{"a": 1}, {"a": 2}]
 
 
 DTYPES: dict[str, tuple[str, list[Any]]] = {
@@ -107,8 +108,8 @@ def test_binary_tensors_of_every_type_are_read() -> None:
         for place, (text, half) in enumerate([("ü", 1.5), ("", -2.0)])
     ]
     request = asked(body, "/v2/models/m/infer", inference_header_content_length=length)
-    assert input_records(request, ()) == expected
-    assert output_records(request, answered(body, Inference_Header_Content_Length=length)) == expected
+    assert input_records(request, Filter()) == expected
+    assert output_records(request, answered(body, Inference_Header_Content_Length=length), Filter()) == expected
 
 
 def tensor(name: str, datatype: str, size: int) -> dict[str, Any]:
@@ -118,18 +119,64 @@ def tensor(name: str, datatype: str, size: int) -> dict[str, Any]:
 def test_one_tensor_of_rows_has_the_model_s_columns() -> None:
     rows = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}]}
     request = asked(rows, "/v2/models/m/infer")
-    assert input_records(request, ("a", "b")) == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
-    assert input_records(request, ()) == [{"x": [1, 2]}, {"x": [3, 4]}]
+    assert input_records(request, Filter(columns=("a", "b"))) == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+    assert input_records(request, Filter()) == [{"x": [1, 2]}, {"x": [3, 4]}]
+
+
+NAMELESS: dict[str, ScoringRequest] = {
+    "rows": asked({"data": [[1, 666]]}),
+    "columns that only count": asked({"input_data": {"columns": [0, 1], "data": [[1, 666]]}}),
+    "instances": asked({"instances": [[1, 666]]}, "/invocations"),
+    "a tensor by its name": asked({"inputs": {"x": [[1, 666]]}}, "/invocations"),
+    "a tensor": asked({"inputs": [{"name": "x", "shape": [1, 2], "data": [1, 666]}]}, "/v2/models/m/infer"),
+    "a nested tensor": asked({"inputs": [{"name": "x", "shape": [1, 2], "data": [[1, 666]]}]}, "/v2/models/m/infer"),
+}
+
+
+@pytest.mark.parametrize("form", NAMELESS)
+def test_fields_are_found_by_position_among_values_without_names(form: str) -> None:
+    denied = Filter(deny=("1",))
+    assert denied.apply(input_records(NAMELESS[form], denied), b"") == [{"0": 1}]
+    named = Filter(deny=("ssn",), columns=("age", "ssn"))
+    assert named.apply(input_records(NAMELESS[form], named), b"") == [{"age": 1}]
+
+
+@pytest.mark.parametrize("form", NAMELESS)
+def test_no_records_are_made_where_a_named_field_cannot_be_found(form: str) -> None:
+    with pytest.raises(Unfiltered):
+        input_records(NAMELESS[form], Filter(hash=("ssn",)))
+
+
+@pytest.mark.parametrize("names", ["x", "xy"])
+def test_tensors_whose_values_have_no_place_in_a_row_are_not_searched_in_vain(names: str) -> None:
+    several = [{"name": name, "shape": [1, 2, 1], "data": [1, 666]} for name in names]
+    request = asked({"inputs": several}, "/v2/models/m/infer")
+    answer = answered({"outputs": several})
+    for denied in (Filter(deny=("1",)), Filter(deny=("ssn",), columns=("age", "ssn"))):
+        with pytest.raises(Unfiltered):
+            input_records(request, denied)
+        with pytest.raises(Unfiltered):
+            output_records(request, answer, denied)
+    by_name = Filter(deny=tuple(names))
+    assert by_name.apply(input_records(request, by_name), b"") == [{}]
+
+
+def test_a_single_value_has_the_name_of_the_model_s_only_column_or_none() -> None:
+    request = asked({"instances": [666]})
+    named = Filter(deny=("ssn",), columns=("ssn",))
+    assert named.apply(input_records(request, named), b"") == [{}]
+    with pytest.raises(Unfiltered):
+        input_records(request, Filter(deny=("ssn",)))
 
 
 def test_answers_of_every_dialect_are_records() -> None:
     request = asked({})
-    assert output_records(request, answered([1, 2])) == [{"prediction": 1}, {"prediction": 2}]
-    assert output_records(request, answered([[0.1, 0.9]])) == [{"0": 0.1, "1": 0.9}]
-    assert output_records(request, answered([{"label": "x"}])) == [{"label": "x"}]
-    assert output_records(request, answered({"predictions": [1]})) == [{"prediction": 1}]
-    assert output_records(request, answered({"label": "x"})) == [{"label": "x"}]
-    assert output_records(request, answered(7)) == [{"prediction": 7}]
+    assert output_records(request, answered([1, 2]), Filter()) == [{"prediction": 1}, {"prediction": 2}]
+    assert output_records(request, answered([[0.1, 0.9]]), Filter()) == [{"0": 0.1, "1": 0.9}]
+    assert output_records(request, answered([{"label": "x"}]), Filter()) == [{"label": "x"}]
+    assert output_records(request, answered({"predictions": [1]}), Filter()) == [{"prediction": 1}]
+    assert output_records(request, answered({"label": "x"}), Filter()) == [{"label": "x"}]
+    assert output_records(request, answered(7), Filter()) == [{"prediction": 7}]
 
 
 BROKEN: list[ScoringRequest] = [
@@ -151,7 +198,7 @@ BROKEN: list[ScoringRequest] = [
 @pytest.mark.parametrize("request_", BROKEN, ids=range(len(BROKEN)))
 def test_what_is_in_no_form_says_so(request_: ScoringRequest) -> None:
     with pytest.raises((Unreadable, ValueError)):
-        input_records(request_, ())
+        input_records(request_, Filter())
 
 
 @given(st.binary(max_size=60), st.integers(0, 70), st.sampled_from([*DTYPES, "BYTES", "BF16", "x"]))
@@ -159,7 +206,7 @@ def test_no_binary_tensor_breaks_the_reader(data: bytes, size: int, datatype: st
     body, length = binary([{**tensor("x", datatype, size), "shape": [size]}], data)
     request = asked(body, "/v2/models/m/infer", inference_header_content_length=length)
     try:
-        records = input_records(request, ())
+        records = input_records(request, Filter())
     except (Unreadable, ValueError):
         return
     assert len(records) == size

@@ -55,6 +55,23 @@ class Filter:
         """Whether there is anything to do."""
         return bool(self.deny or self.hash)
 
+    def knows(self, name: str) -> bool:
+        """Whether a name is that of a column, or what becomes of its field is said."""
+        return name in self.columns or name in self.deny or name in self.hash
+
+    def names(self, width: int) -> Sequence[str]:
+        """Names of values that have none: the model's columns where they are as many, else positions.
+
+        Raises:
+            Unfiltered: A name that is no position is to be found among them.
+        """
+        if self.columns and len(self.columns) == width:
+            return self.columns
+        if all(name.rpartition(".")[2].isdigit() for name in (*self.deny, *self.hash)):
+            return [str(place) for place in range(width)]
+        message = f"rows of {width} values without names"
+        raise Unfiltered(message)
+
     def apply(self, value: object, key: bytes) -> object:
         """A JSON value without what must not be written; the value itself is left alone.
 
@@ -85,6 +102,11 @@ def _inner(value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
         return value
+
+
+def only_count(names: Sequence[str]) -> bool:
+    """Whether names are positions, as of rows that have none."""
+    return all(name == str(place) for place, name in enumerate(names))
 
 
 def digest(value: object, key: bytes) -> str:

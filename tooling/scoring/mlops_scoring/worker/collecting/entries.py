@@ -96,11 +96,11 @@ class Captured:
         identity: dict[str, str | int] = {"correlationid": name, "xrequestid": name, "agent": AGENT}
         match kept.name.lower():
             case "model_inputs":
-                records = input_records(request, kept.filter.columns)
+                records = input_records(request, kept.filter)
                 attributes = {**identity, "collectdatatype": RECORDS, **self.press.headers(kept, scored)}
                 return Event(INPUTS, records, scored.started, attributes)
             case "model_outputs":
-                outputs = output_records(request, answer)
+                outputs = output_records(request, answer, kept.filter)
                 ended = scored.started + scored.seconds
                 return Event(OUTPUTS, outputs, ended, {**identity, "collectdatatype": RECORDS})
             case "request":

@@ -17,9 +17,10 @@ import csv
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mlops_scoring.collection.events import Unreadable
+from mlops_scoring.collection.privacy import Filter, only_count
 from mlops_scoring.worker.collecting.tensors import HEADER_LENGTH, Record, tensor_records
 from mlops_scoring.worker.scoring import Answer, Schema, ScoringRequest
 
@@ -61,57 +62,78 @@ def plain_body(request: ScoringRequest) -> bytes:
     return body
 
 
-def input_records(request: ScoringRequest, columns: Sequence[str]) -> list[Record]:
+def input_records(request: ScoringRequest, kept: Filter) -> list[Record]:
     """What a model was asked about.
 
+    Args:
+        request: What was asked.
+        kept: Knows the model's columns, and whether values without names may be kept.
+
     Raises:
+        Unfiltered: Names are to be found among values that have none.
         Unreadable: It is in no form that the runtimes without an entry script take.
         ValueError: As above.
     """
     body = plain_body(request)
     if request.path.startswith(_TENSORS):
-        return tensor_records(body, request.header(HEADER_LENGTH).encode() or None, "inputs", columns)
+        return tensor_records(body, request.header(HEADER_LENGTH).encode() or None, "inputs", kept)
     if request.header(b"content-type").partition(";")[0].strip().lower() == "text/csv":
         return _csv_records(body)
     document = json.loads(body)
     if isinstance(document, dict):
         for name in _INPUT_FIELDS:
             if name in document:
-                return _records(document[name], columns, "0")
+                value = document[name]
+                return _tensor_rows(value, kept) if name == "inputs" and kept else _records(value, kept)
         message = "a request without rows"
         raise Unreadable(message)
-    return _records(document, columns, "0")
+    return _records(document, kept)
 
 
-def output_records(request: ScoringRequest, answer: Answer) -> list[Record]:
+def output_records(request: ScoringRequest, answer: Answer, kept: Filter) -> list[Record]:
     """What it answered.
 
+    Args:
+        request: What was asked.
+        answer: What was answered.
+        kept: Knows whether values without names may be kept.
+
     Raises:
+        Unfiltered: Names are to be found among values that have none.
         Unreadable: It is no list of predictions.
         ValueError: As above.
     """
     if request.path.startswith(_TENSORS):
         length = next((value for name, value in answer.headers if name.lower() == HEADER_LENGTH.decode()), None)
-        return tensor_records(answer.body, None if length is None else length.encode(), "outputs", ())
+        return tensor_records(answer.body, None if length is None else length.encode(), "outputs", kept)
     document = json.loads(answer.body)
     if isinstance(document, dict) and "predictions" in document:
         document = document["predictions"]
-    return _records(document, (), PREDICTION)
+    return _records(document, kept, PREDICTION)
 
 
-def _records(value: object, columns: Sequence[str], single: str) -> list[Record]:
+def _tensor_rows(value: object, kept: Filter) -> list[Record]:
+    """`inputs`, which may be one tensor by its name: its columns have no names, and some are to be found."""
+    match value:
+        case dict() if len(value) == 1:
+            ((name, data),) = value.items()
+            if isinstance(data, list) and any(isinstance(row, list) for row in data) and not kept.knows(name):
+                return [dict(zip(kept.names(len(row)), row, strict=True)) for row in map(_row, data)]
+    return _records(value, kept)
+
+
+def _records(value: object, kept: Filter, single: str | None = None) -> list[Record]:
     match value:
         case {"columns": list(names), "data": list(rows)}:
             given = [str(name) for name in names]
-            counted = given == [str(number) for number in range(len(given))]
-            known = columns if counted and len(columns) == len(given) else given
+            known = kept.names(len(given)) if only_count(given) else given
             return [dict(zip(known, _row(row), strict=True)) for row in rows]
         case dict():
             return _transposed(value)
         case list():
-            return [_record(item, columns, single) for item in value]
+            return [_record(item, kept, single) for item in value]
         case _:
-            return [{single: value}]
+            return [{single or kept.names(1)[0]: value}]
 
 
 def _row(value: object) -> list[object]:
@@ -121,15 +143,14 @@ def _row(value: object) -> list[object]:
     return value
 
 
-def _record(item: object, columns: Sequence[str], single: str) -> Record:
+def _record(item: object, kept: Filter, single: str | None) -> Record:
     match item:
         case dict():
             return item
         case list():
-            names = columns if len(columns) == len(item) else map(str, range(len(item)))
-            return dict(zip(names, item, strict=True))
+            return dict(zip(kept.names(len(item)), item, strict=True))
         case _:
-            return {columns[0] if len(columns) == 1 else single: item}
+            return {single or kept.names(1)[0]: item}
 
 
 def _transposed(value: Mapping[str, object]) -> list[Record]:

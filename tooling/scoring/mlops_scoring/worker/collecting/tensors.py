@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlops_scoring.collection.events import Unreadable
+from mlops_scoring.collection.privacy import Filter, Unfiltered
 
 HEADER_LENGTH = b"inference-header-content-length"
 """Header with the length of the JSON before binary tensors."""
@@ -41,20 +42,22 @@ class _Tensor:
     values: Sequence[object]
 
 
-def tensor_records(body: bytes, header_length: bytes | None, field: str, columns: Sequence[str]) -> list[Record]:
+def tensor_records(body: bytes, header_length: bytes | None, field: str, kept: Filter) -> list[Record]:
     """The tensors of a request (`inputs`) or an answer (`outputs`) side by side.
 
     A tensor with one value for each record is a field of its name; one with more is a list, or, where it is the only
-    one and the model's columns are as many, a field for each column.
+    one and the model's columns are as many, a field for each column. Where fields are to be found that have no names,
+    its columns are fields by their positions.
 
     Args:
         body: JSON, and binary tensors behind it.
         header_length: Value of `Inference-Header-Content-Length`; None where all is JSON.
         field: Which tensors.
-        columns: The model's columns; empty where they are not known.
+        kept: Knows the model's columns, and whether values without names may be kept.
 
     Raises:
         Unreadable: It is something else.
+        Unfiltered: Names are to be found among values that have none.
     """
     end = len(body) if header_length is None else int(header_length)
     document = json.loads(body[:end])
@@ -66,7 +69,7 @@ def tensor_records(body: bytes, header_length: bytes | None, field: str, columns
     records: list[Record] = [{} for _ in range(max((_length(tensor) for tensor in tensors), default=0))]
     for tensor in tensors:
         width = math.prod(tensor.shape[1:])
-        names = columns if len(tensors) == 1 and len(columns) == width and len(tensor.shape) == 2 else ()
+        names = _columns(tensor, width, kept, alone=len(tensors) == 1)
         for number in range(_length(tensor)):
             values = tensor.values[number * width : (number + 1) * width]
             if names:
@@ -74,6 +77,18 @@ def tensor_records(body: bytes, header_length: bytes | None, field: str, columns
             else:
                 records[number][tensor.name] = values[0] if width == 1 else list(values)
     return records
+
+
+def _columns(tensor: _Tensor, width: int, kept: Filter, *, alone: bool) -> Sequence[str]:
+    """Names of the values of one record; none where they are kept as one field, of the tensor's name."""
+    if alone and len(tensor.shape) == 2 and len(kept.columns) == width:
+        return kept.columns
+    if not kept or width == 1 or kept.knows(tensor.name):
+        return ()
+    if alone and len(tensor.shape) == 2:
+        return kept.names(width)
+    message = f"a tensor with {width} values for each record"
+    raise Unfiltered(message)
 
 
 def _length(tensor: _Tensor) -> int:
