@@ -182,6 +182,20 @@ def test_who_opened_the_gateway_by_hand_is_seen_and_undone(laptop: Laptop) -> No
     assert ask(laptop) == 401
 
 
+def test_a_key_is_asked_for_before_a_canary_begins(laptop: Laptop) -> None:
+    laptop.declare()
+    laptop.apply()
+    assert ask(laptop) == 200
+    canary = {"strategy": "canary", "weights": [10], "soak": "1h"}
+    main = {"environment_variables": {"NEW": "1"}}
+    laptop.declare({"deployments": {"main": main}, "rollout": canary}, auth_mode="key")
+    assert "change auth_mode for both" in laptop.expect(0, "plan", "--stage", "dev")
+    laptop.apply(code=6)
+    assert ask(laptop) == 401
+    assert {ask(laptop, secrets(laptop)["primary_key"]) for _ in range(10)} == {200}
+    laptop.expect(0, "drift")
+
+
 def test_what_nobody_declared_is_seen_and_undone(laptop: Laptop) -> None:
     """Copies of requests and traces could be sent elsewhere by whoever reaches the admin socket."""
     laptop.declare()

@@ -16,6 +16,10 @@ from mlops.rules import owned, rule_for, same
 DECLARED_NAME = "deployment"
 """The key under which a live deployment keeps the name that it was declared with."""
 
+ENDPOINT_WIDE = ("auth_mode", "limits", "tls", "telemetry")
+"""What is the endpoint's and no deployment's: it holds from the first step on, for old and new versions alike, so that
+what protects an endpoint never waits for a canary."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -134,7 +138,7 @@ class _Shift:
         return tuple(live for name, live in self.new.items() if self.old.get(name) != live)
 
     def spec(self, traffic: Mapping[str, JSON]) -> Spec:
-        """Both sides' deployments together, with this traffic; all else as in the base."""
+        """Both sides' deployments together, with this traffic; all else as in the (protected) base."""
         deployments = {**_mapping(self.base.get("deployments")), **self._added_deployments()}
         return {**self.base, "deployments": deployments, "traffic": dict(traffic)}
 
@@ -182,6 +186,13 @@ def _canary(shift: _Shift, rollout: Rollout) -> list[Step]:
     ]
 
 
+def _protected(base: Spec, target: Spec) -> tuple[Spec, tuple[str, ...]]:
+    """The base with what is the endpoint's as in the target, and the names of what that changes."""
+    changed = tuple(name for name in ENDPOINT_WIDE if not same(base.get(name), target.get(name)))
+    kept = {name: value for name, value in base.items() if name not in changed}
+    return {**kept, **{name: target[name] for name in changed if name in target}}, changed
+
+
 def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: TrafficSupport) -> tuple[Step, ...]:
     """The sequence of specs from one live form to another.
 
@@ -192,19 +203,23 @@ def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: Traff
         support: What the compute can do with traffic.
 
     Returns:
-        At least one step; the last one's spec is the target. Each step holds the whole endpoint.
+        At least one step; the last one's spec is the target. Each step holds the whole endpoint, and from the first on
+        what is `ENDPOINT_WIDE` as in the target.
     """
     fresh = tuple(_mapping(target.get("deployments")))
     if base is None:
         return (Step("create", target, check=fresh),)
-    shift = _Shift(base, target, _live_names(base), _live_names(target))
+    protected, changed = _protected(base, target)
+    shift = _Shift(protected, target, _live_names(base), _live_names(target))
     if support is not TrafficSupport.WEIGHTED or not shift.added:
         serving = [name for name, weight in traffic_of(target).items() if weight]
         return (Step("update", target, check=tuple(dict.fromkeys([*shift.added, *serving]))),)
-    started = Step("start beside the old version, without traffic", shift.spec(shift.shifted(0)), 0, 0.0, shift.added)
+    beside = "start beside the old version, without traffic"
+    title = f"{beside}; change {', '.join(changed)} for both" if changed else beside
+    started = Step(title, shift.spec(shift.shifted(0)), 0, 0.0, shift.added)
     shifts = _canary(shift, rollout)
-    title = "remove the old version" if shifts else "switch to the new version"
-    return (started, *shifts, Step(title, target, check=shift.added))
+    last = "remove the old version" if shifts else "switch to the new version"
+    return (started, *shifts, Step(last, target, check=shift.added))
 
 
 def find_step(steps: Sequence[Step], live: Spec, rules: Sequence[FieldRule] = ()) -> int | None:

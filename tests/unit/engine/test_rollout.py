@@ -13,7 +13,7 @@ from tests.unit.engine.world import CANARY, deployment, endpoint, fraud, version
 
 from mlops.drivers.memory import MemoryDriver
 from mlops.resource import JSON, Rollout, Spec, TrafficSupport
-from mlops.rollout import Step, declared_name, find_step, from_live, make_steps, to_live, traffic_of
+from mlops.rollout import ENDPOINT_WIDE, Step, declared_name, find_step, from_live, make_steps, to_live, traffic_of
 
 RULES = MemoryDriver.rules
 WEIGHTED = TrafficSupport.WEIGHTED
@@ -68,6 +68,28 @@ def test_the_same_content_under_two_names_is_two_deployments() -> None:
         "blue",
         "green",
     }
+
+
+OPEN: dict[str, JSON] = {"limits": {"max_connections": 9}, "tls": {"key": "/k"}, "tags": {"a": "1"}}
+GUARDED: dict[str, JSON] = {"auth_mode": "key", "limits": {"max_connections": 5}, "tags": {"a": "2"}}
+
+
+@pytest.mark.parametrize("rollout", [CANARY, BLUE_GREEN, AT_ONCE], ids=lambda rollout: rollout.strategy)
+def test_what_protects_an_endpoint_waits_for_no_canary(rollout: Rollout) -> None:
+    """What is the endpoint's holds from the first step on, and is gone from it on; all else comes with the last."""
+    before = endpoint("fraud", {"blue": deployment("fraud:1")}, fields=OPEN)
+    after = endpoint("fraud", {"blue": deployment("fraud:2")}, fields=GUARDED)
+    made = steps(before.spec, after.spec, rollout)
+    assert len(made) > 1
+    for step in made:
+        assert {name: step.spec.get(name) for name in ENDPOINT_WIDE} == {
+            "auth_mode": "key",
+            "limits": {"max_connections": 5},
+            "tls": None,
+            "telemetry": None,
+        }
+    assert [step.spec["tags"] for step in made] == [{"a": "1"}] * (len(made) - 1) + [{"a": "2"}]
+    assert made[0].title == "start beside the old version, without traffic; change auth_mode, limits, tls for both"
 
 
 def test_of_two_versions_under_one_name_the_one_with_most_traffic_is_the_declared_one() -> None:
