@@ -166,7 +166,6 @@ def test_a_worker_that_hangs_is_not_live_though_its_client_went(tmp_path: Path, 
         gate.touch()
         rig.await_truth(lambda: worker.admin_status("/healthz/live") == 200, "it works again")
         assert worker.ask("{}").status == 200
-        assert answered(worker, "5xx") == 0
 
 
 def test_a_stream_that_begins_after_its_timeout_is_counted_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.scoring.conformance.replies import Aspects, Request, compare, send
 from tests.scoring.conformance.servers import Setup, start_reference
 from tests.scoring.rig import PATIENCE, ask, await_truth, free_port
 
@@ -76,6 +77,24 @@ def _outcome(process: subprocess.Popen[bytes], port: int) -> object:
         process.wait(PATIENCE)
 
 
+def _served(process: subprocess.Popen[bytes], port: int, request: Request) -> Aspects:
+    """What a server answers once it is there."""
+
+    def healthy() -> bool:
+        assert process.poll() is None
+        try:
+            return ask(port, "GET", "/").status == 200
+        except OSError:
+            return False
+
+    try:
+        await_truth(healthy, "it answers")
+        return send(port, request)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
 def _both(reference_python: Path, folder: Path, setup: Setup, *arguments: str) -> tuple[object, object]:
     """Outcomes of the reference and of ours."""
     code = setup.write(folder / "code")
@@ -104,3 +123,17 @@ def test_a_script_is_found_where_azure_ml_finds_it(
     theirs, ours = _both(reference_python, tmp_path, setup, "--config_file", str(tmp_path / "empty.json"))
     assert ours == theirs
     assert theirs in (3, ["beside", "code"], ["deep", "code"])
+
+
+def test_the_time_limit_of_the_variables_is_azure_mls(reference_python: Path, tmp_path: Path) -> None:
+    setup = Setup(
+        "import time\n" + INIT + "def run(data): time.sleep(4)\n",
+        {"AZUREML_ENTRY_SCRIPT": "score.py", "AML_APP_ROOT": str(tmp_path / "code"), "SCORING_TIMEOUT_MS": "300"},
+    )
+    code = setup.write(tmp_path / "code")
+    late = Request("late", "late", body=b"x")
+    reference = start_reference(reference_python, code, setup)
+    theirs = _served(reference.process, reference.port, late)
+    ours = _served(*_ours(code, setup.environment), late)
+    assert (theirs["status"], theirs["header x-ms-run-function-failed"]) == (500, "True")
+    assert compare(theirs, ours) == {}

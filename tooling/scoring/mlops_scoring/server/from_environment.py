@@ -8,6 +8,7 @@ from mlops_scoring.azureml_settings import Settings
 from mlops_scoring.configuration import FORMAT
 
 _LONGEST_WAIT_MS = 300_000
+_LONGEST_RUN_MS = 3_600_000
 
 
 def make_document(settings: Settings, python: str) -> dict[str, object]:
@@ -31,7 +32,8 @@ def make_document(settings: Settings, python: str) -> dict[str, object]:
         "code_directory": str(root if inside else script.resolve().parent),
         "scoring_script": str(script.resolve().relative_to(root)) if inside else script.name,
         "request_settings": {
-            "request_timeout_ms": settings.scoring_timeout_ms or 3_600_000,
+            # Later than SCORING_TIMEOUT_MS, which the worker reads too, and answers as Azure ML's server does.
+            "request_timeout_ms": max(_LONGEST_RUN_MS, 2 * (settings.scoring_timeout_ms or 0)),
             "max_concurrent_requests_per_instance": 1,
             "max_queue_wait_ms": min(settings.worker_timeout_seconds * 1000, _LONGEST_WAIT_MS) or _LONGEST_WAIT_MS,
         },
