@@ -159,6 +159,21 @@ def run(data):
     }
 
 
+def test_no_full_collection_of_garbage_looks_through_what_init_made(start_worker: StartWorker) -> None:
+    source = """
+import gc
+
+def init():
+    global made
+    made = [[] for _ in range(100_000)]
+
+def run(data):
+    return {"frozen": gc.get_freeze_count(), "made": len(made), "looked_at": len(gc.get_objects())}
+"""
+    found = start_worker(source).ask({}).json
+    assert found["frozen"] > found["made"] > found["looked_at"]
+
+
 def test_run_may_take_the_request_headers(start_worker: StartWorker) -> None:
     worker = start_worker("def init(): pass\n\ndef run(data, request_headers): return request_headers\n")
     headers = worker.ask("a", headers={"x-ms-request-id": "m", "Content-Type": "text/plain"}).json

@@ -29,7 +29,7 @@ from mlops_scoring.worker.dialects.mlflow import mlflow_routes
 from mlops_scoring.worker.dialects.open_inference import open_inference_routes
 from mlops_scoring.worker.discretion import keep_quiet
 from mlops_scoring.worker.lifeline import Announcer, follow
-from mlops_scoring.worker.memory import give_back_large_blocks
+from mlops_scoring.worker.memory import give_back_large_blocks, leave_loaded_objects_alone
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.openapi import openapi_route
 from mlops_scoring.worker.routes import Routes
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except BaseException as error:  # noqa: BLE001 - scripts raise anything, SystemExit included
         _fail(announcer, error)
+    leave_loaded_objects_alone()
     serve(service, announcer)
 
 
