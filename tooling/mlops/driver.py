@@ -71,7 +71,8 @@ class Driver(Protocol):
 
     traffic: ClassVar[TrafficSupport]
     refused: ClassVar[Mapping[str, str]]
-    """Declared fields that this target does not enforce (dotted path, `*` for one name), each with what to do."""
+    """Declared fields that this target does not enforce, each with what to do: a dotted path, `*` for one name,
+    optionally with `=value` for one value, or `>most` for all numbers above one."""
 
     is_local: ClassVar[bool]
     """Whether its objects live on this machine only: the ledger of a stage that is all local stays in this clone."""

@@ -19,8 +19,11 @@ from mlops.drivers.local.watching import OPEN, make_limits
 from mlops.errors import TargetError
 from mlops.resource import JSON, Rollout, Spec, Stamp
 from mlops.rollout import from_live, make_steps, to_live
+from mlops.schemas.check import check_document
+from mlops.schemas.kinds import DocumentKind
 from mlops_scoring.collection.settings import Collection, DataCollector
 from mlops_scoring.configuration import Probe, RequestSettings, parse_configuration
+from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.endpoint_settings import Tls
 from mlops_scoring.telemetry.settings import Telemetry
 from mlops_scoring.wire.limits import Limits
@@ -241,6 +244,69 @@ def test_the_defaults_that_rules_know_are_the_gateways() -> None:
     assert parsed.limits == Limits()
     assert parsed.auth.mode == OPEN
     assert parsed.telemetry.sampling_ratio == 1
+
+
+_LEAST: dict[str, Any] = {
+    "instance_count": 1,
+    "request_settings": {
+        "request_timeout_ms": 1,
+        "max_concurrent_requests_per_instance": 2,
+        "max_queue_wait_ms": 0,
+    },
+    "liveness_probe": {
+        "initial_delay": 0,
+        "period": 0.1,
+        "timeout": 0.01,
+        "success_threshold": 1,
+        "failure_threshold": 1,
+    },
+    "batching": {"max_batch_size": 2, "max_delay_ms": 0},
+}
+_MOST: dict[str, Any] = {
+    "instance_count": 50,
+    "request_settings": {
+        "request_timeout_ms": 300_000,
+        "max_concurrent_requests_per_instance": 10_000,
+        "max_queue_wait_ms": 300_000,
+    },
+    "liveness_probe": {"success_threshold": 10_000, "failure_threshold": 10_000},
+    "batching": {"max_batch_size": 4096, "max_delay_ms": 10_000},
+}
+_REACHED_LEAST = {"max_body_size": "1", "max_connections": 1, "head_timeout": "100ms"}
+_REACHED_MOST = {"max_body_size": "64Mi", "max_connections": 100_000, "idle_timeout": "1d"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "limits"), [(_LEAST, _REACHED_LEAST), (_MOST, _REACHED_MOST)], ids=["least", "most"]
+)
+def test_the_scoring_server_takes_the_least_and_the_most_that_can_be_declared(
+    fields: dict[str, Any], limits: dict[str, Any]
+) -> None:
+    blue = {"model": "digits:1", "environment": "onnx:1", **fields}
+    checked = check_document(
+        DocumentKind.ENDPOINT, {"compute": "here", "limits": limits, "deployments": {"blue": blue}}
+    )
+    assert checked.problems == ()
+    assert isinstance(checked.data, dict)
+    parse_configuration(json.dumps(document(live({**declared(**fields), "limits": checked.data["limits"]}))))
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [{"liveness_probe": {"period": 0.09}}, {"readiness_probe": {"timeout": 0.009}}, {"liveness_probe": {"period": 0}}],
+)
+def test_what_the_scoring_server_would_refuse_cannot_be_declared(beyond: dict[str, Any]) -> None:
+    blue = {"model": "digits:1", "environment": "onnx:1", **beyond}
+    assert check_document(DocumentKind.ENDPOINT, {"compute": "here", "deployments": {"blue": blue}}).problems
+    with pytest.raises(InvalidDocument):
+        parse_configuration(json.dumps(document(live(declared(**beyond)))))
+
+
+def test_more_instances_than_the_scoring_server_takes_are_refused_by_the_compute() -> None:
+    (most,) = (int(path.partition(">")[2]) for path in REFUSED if ">" in path)
+    parse_configuration(json.dumps(document(live(declared(instance_count=most)))))
+    with pytest.raises(InvalidDocument):
+        parse_configuration(json.dumps(document(live(declared(instance_count=most + 1)))))
 
 
 def test_the_scoring_server_reads_what_the_gateway_is_told() -> None:

@@ -257,6 +257,19 @@ def test_what_a_compute_refuses(declare: Declare, changes: Mapping[str, str], wh
     assert (str(problem.where), problem.summary, problem.todo) == (where, "Not enforced by the compute", todo)
 
 
+@pytest.mark.parametrize(("count", "refused"), [(50, False), (51, True)])
+def test_a_compute_can_refuse_more_than_it_takes(declare: Declare, count: int, *, refused: bool) -> None:
+    stage = f"compute: laptop\ndeployments:\n  blue: {{model: fraud:1, instance_count: {count}}}\n"
+    types = {"memory": replace(MEMORY, refused={"deployments.*.instance_count>50": "Write 50 or less."})}
+    repository = declare({DEV: stage})
+    if not refused:
+        assert resolve(repository, "dev", types).resources
+        return
+    problem = the_problem(repository, types)
+    assert (problem.summary, problem.detail) == ("More than the compute takes", "laptop takes 50 at most.")
+    assert (str(problem.where), problem.todo) == (f"{DEV}:3:42", "Write 50 or less.")
+
+
 def test_an_environment_without_lock_can_be_refused(declare: Declare) -> None:
     repository = declare({"environments/onnx/1.yaml": "image: a:1\n", "environments/onnx/1.lock": None})
     refused = {"deployments.*.environment.unlocked": "Lock it."}

@@ -120,7 +120,7 @@ def test_references_of_azure_are_kept_in_our_form() -> None:
             "Invalid value",
             "1",
         ),
-        ({"liveness_probe": {"period": 0}}, ("liveness_probe", "period"), "Invalid value", "more than 0"),
+        ({"liveness_probe": {"period": 0}}, ("liveness_probe", "period"), "Invalid value", "at least 0.1"),
         (
             {"resources": {"limits": {"cpu": "many"}}},
             ("resources", "limits", "cpu"),

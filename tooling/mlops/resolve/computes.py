@@ -17,7 +17,8 @@ class ComputeType:
     Attributes:
         spec: Gives the model of the compute's options; called only for options that were not checked before.
         refused: Declared fields that it does not enforce, each with what to do. A dotted path, `*` for one name,
-            optionally with `=value`; below `deployments.*.model` and `.environment` are those declarations' own fields.
+            optionally with `=value` or `>most`; below `deployments.*.model` and `.environment` are those declarations'
+            own fields.
         traffic: "weighted", "fleet" or "none".
         version: Version of the driver's code: options that an older one accepted are checked again.
     """

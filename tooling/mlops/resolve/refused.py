@@ -17,7 +17,14 @@ _UNLOCKED = "unlocked"
 class _Refusal(NamedTuple):
     parts: tuple[str, ...]
     value: str | None
+    most: int | None
     todo: str
+
+    def holds(self, found: object) -> bool:
+        """Whether a value that stands at the path is one that is refused."""
+        if self.most is not None:
+            return isinstance(found, int) and found > self.most
+        return self.value is None or self.value == _text(found)
 
 
 class Refusals:
@@ -27,14 +34,15 @@ class Refusals:
         """Read the paths.
 
         Args:
-            refused: Dotted path, optionally with `=value`, to what to do.
+            refused: Dotted path, optionally with `=value` or `>most`, to what to do.
         """
         self._refusals: list[_Refusal] = []
         self._below_references = False
         for text, todo in refused.items():
-            path, equals, value = text.partition("=")
+            bounded, above, most = text.partition(">")
+            path, equals, value = bounded.partition("=")
             parts = tuple(path.split("."))
-            self._refusals.append(_Refusal(parts, value if equals else None, todo))
+            self._refusals.append(_Refusal(parts, value if equals else None, int(most) if above else None, todo))
             self._below_references |= len(parts) > 3 and parts[0] == "deployments" and parts[2] in _REFERENCES
 
     def problems(self, versions: Versions, data: Data, compute: str) -> Iterator[Problem]:
@@ -42,7 +50,7 @@ class Refusals:
         combined = _with_references(versions, data) if self._below_references else data
         for refusal in self._refusals:
             for path, value in _matches(combined, refusal.parts, ()):
-                if refusal.value is None or refusal.value == _text(value):
+                if refusal.holds(value):
                     yield _problem(path, compute, refusal)
 
 
@@ -50,6 +58,9 @@ def _problem(path: DocumentPath, compute: str, refusal: _Refusal) -> Problem:
     if path[-1] == _UNLOCKED:
         detail = f"{compute} installs what a lock says, and the environment of {path[1]} has none."
         return Problem(path[:3], "Environment cannot be served by the compute", detail, refusal.todo)
+    if refusal.most is not None:
+        detail = f"{compute} takes {refusal.most} at most."
+        return Problem(path, "More than the compute takes", detail, refusal.todo)
     shown = dotted(path) + (f": {refusal.value}" if refusal.value is not None else "")
     place = path[:3] if len(path) > 3 and path[0] == "deployments" and path[2] in _REFERENCES else path
     detail = f'{compute} does not enforce "{shown}".'

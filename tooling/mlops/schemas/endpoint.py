@@ -25,7 +25,6 @@ from mlops.schemas.fields import (
     NonNegative,
     Percent,
     RelativePath,
-    Seconds,
     Tags,
     Text,
     Variables,
@@ -33,6 +32,8 @@ from mlops.schemas.fields import (
 from mlops.schemas.serving import Batching, Limits, Telemetry, Tls
 
 _Count = Annotated[int, Field(ge=1, le=10_000)]
+_Period = Annotated[float, Field(ge=0.1)] | Annotated[int, Field(ge=1)]
+_ProbeTimeout = Annotated[float, Field(ge=0.01)] | Annotated[int, Field(ge=1)]
 _Weight = Annotated[int, Field(ge=0, le=100)]
 _Mirrored = Annotated[int, Field(ge=0, le=50)]
 
@@ -62,8 +63,8 @@ class Probe(Document):
     """How an instance's health is asked for. Times are seconds."""
 
     initial_delay: Maybe[NonNegative] = Field(default=None, description="Seconds before the first probe; 10 if unset.")
-    period: Maybe[Seconds] = Field(default=None, description="Seconds between two probes; 10 if unset.")
-    timeout: Maybe[Seconds] = Field(default=None, description="Seconds that a probe may take; 2 if unset.")
+    period: Maybe[_Period] = Field(default=None, description="Seconds between two probes; 10 if unset.")
+    timeout: Maybe[_ProbeTimeout] = Field(default=None, description="Seconds that a probe may take; 2 if unset.")
     success_threshold: Maybe[_Count] = Field(
         default=None, description="Successes in a row that make it healthy; 1 if unset."
     )

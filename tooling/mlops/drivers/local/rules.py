@@ -51,6 +51,7 @@ RULES: tuple[FieldRule, ...] = (
 _REMOVE = "Remove it, or put it into the file of a stage whose compute does this."
 
 REFUSED: Mapping[str, str] = {
+    "deployments.*.instance_count>50": "It is one machine. Write 50 or less.",
     "deployments.*.scale_settings": f"Local processes do not scale by load: set instance_count. {_REMOVE}",
     "deployments.*.resources": f"Local processes share the machine without requests or limits. {_REMOVE}",
     "deployments.*.instance_type": f"There is one machine, this one. {_REMOVE}",
