@@ -102,6 +102,8 @@ def test_denied_and_hashed_fields_are_in_no_collection(served: ModelWorkers, sto
     score(worker, {"data": [[1.0, 77777.5, 2.0]]}, "rows", x_user="ann")
     score(worker, {"input_data": {"columns": ["b", "a", "c"], "data": [[77777.5, 1.0, 2.0]]}}, "columns")
     worker.ask("77777.5 not json", headers={"x-request-id": "unreadable"})
+    worker.ask('{"data": [1.0, 77777.5, 2.0]}', headers={"x-request-id": "flat"})
+    worker.ask('{"data": [1.0, 77777.5]}', headers={"x-request-id": "flat and short"})
     worker.end()
     key = (store / ".key").read_bytes()
     hashed = digest(2.0, key)
@@ -110,6 +112,7 @@ def test_denied_and_hashed_fields_are_in_no_collection(served: ModelWorkers, sto
     assert data_by_request(store, "request") == {
         "rows": {"data": [[1.0, hashed]]},
         "columns": {"input_data": {"columns": ["a", "c"], "data": [[1.0, hashed]]}},
+        "flat": {"data": [1.0, hashed]},
     }
     assert json.loads(events(store, "inputs")[0]["requestheaders"]) == {"x-user": digest("ann", key)}
     assert b"77777" not in b"".join(path.read_bytes() for path in event_files(store))

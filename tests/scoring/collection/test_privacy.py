@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,14 @@ FORMS: dict[str, Any] = {
     "rows at the top": [[3, NUMBER], [4, NUMBER]],
     "rows of a tensor": {"inputs": [{"name": "x", "shape": [2, 2], "data": [3, NUMBER, 4, NUMBER]}]},
     "rows of a nested tensor": {"inputs": [{"name": "x", "shape": [2, 2], "data": [[3, NUMBER], [4, NUMBER]]}]},
+    "columns that only count": {"input_data": {"columns": ["0", "1"], "data": [[3, NUMBER]]}},
+    "columns that only count, as numbers": {
+        "dataframe_split": {"columns": [0, 1], "index": [0], "data": [[3, NUMBER]]}
+    },
+    "beside a tensor": {"inputs": [{"name": "x", "shape": [1, 2], "data": [3, NUMBER], "parameters": {"ssn": NUMBER}}]},
+    "a tensor by its name": {"inputs": {"x": [[3, NUMBER]]}},
+    "a row that is no list of rows": {"data": [3, NUMBER]},
+    "such a row at the top": [3, NUMBER],
     "a list of values": {"ssn": [NUMBER]},
     "encoded twice": json.dumps({"data": [{"ssn": NUMBER, "age": 3}]}),
     "encoded twice, within": {"data": json.dumps({"ssn": NUMBER, "age": 3})},
@@ -36,14 +45,14 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_denied_field_is_left_out_of_every_form(form: str) -> None:
-    kept = json.dumps(Filter(deny=("ssn",), columns=("age", "ssn")).apply(FORMS[form], KEY))
+    kept = json.dumps(Filter(deny=("ssn",), columns=("age", "ssn"), asked=True).apply(FORMS[form], KEY))
     assert NUMBER not in kept
     assert ("3" in kept) == ("3" in json.dumps(FORMS[form]).replace(NUMBER, ""))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_hashed_field_is_hashed_in_every_form(form: str) -> None:
-    kept = json.dumps(Filter(hash=("ssn",), columns=("age", "ssn")).apply(FORMS[form], KEY))
+    kept = json.dumps(Filter(hash=("ssn",), columns=("age", "ssn"), asked=True).apply(FORMS[form], KEY))
     assert NUMBER not in kept
     if form != "an object":
         assert kept.count(digest(NUMBER, KEY)) == json.dumps(FORMS[form]).count(NUMBER)
@@ -84,6 +93,57 @@ def test_nothing_is_kept_where_a_named_field_cannot_be_found(value: object) -> N
         Filter(deny=("ssn",), columns=()).apply(value, KEY)
     with pytest.raises(Unfiltered):
         Filter(hash=("ssn",), columns=("one", "two", "three")).apply(value, KEY)
+
+
+TENSORS: dict[str, Any] = {
+    "of one dimension": {"name": "x", "shape": [2], "data": [3, NUMBER]},
+    "of three dimensions": {"name": "x", "shape": [1, 1, 2], "data": [3, NUMBER]},
+    "of three nested ones": {"name": "x", "shape": [1, 1, 2], "data": [[[3, NUMBER]]]},
+    "of another shape than its data": {"name": "x", "shape": [1, 3], "data": [3, NUMBER]},
+    "of no shape": {"name": "x", "shape": [], "data": [3, NUMBER]},
+    "of rows without values": {"name": "x", "shape": [2, 0], "data": [3, NUMBER]},
+}
+SINGLES: list[Any] = [
+    {"data": [3, NUMBER, 4]},
+    {"data": [NUMBER, [3]]},
+    {"instances": [NUMBER, {"age": 3}]},
+    {"instances": [NUMBER, "[3]"]},
+    [3, NUMBER, 4],
+]
+"""Single values where rows belong, and neither one row nor the values of an only column."""
+
+
+@pytest.mark.parametrize("value", [*({"inputs": [tensor]} for tensor in TENSORS.values()), *SINGLES])
+def test_nothing_is_kept_of_a_request_whose_values_have_no_place_in_a_row(value: object) -> None:
+    for kept in (Filter(deny=("ssn",), columns=("age", "ssn")), Filter(hash=("ssn",)), Filter(deny=("1",))):
+        with pytest.raises(Unfiltered):
+            replace(kept, asked=True).apply(value, KEY)
+
+
+def test_columns_that_only_count_are_positions_where_the_model_s_are_not_known() -> None:
+    value = {"columns": [0, 1], "data": [[3, NUMBER]]}
+    assert Filter(deny=("1",)).apply(value, KEY) == {"columns": ["0"], "data": [[3]]}
+    assert Filter(deny=("1",), columns=("age", "ssn")).apply(value, KEY) == {"columns": ["0"], "data": [[3]]}
+    with pytest.raises(Unfiltered):
+        Filter(deny=("ssn",)).apply(value, KEY)
+
+
+def test_single_values_are_those_of_a_model_s_only_column() -> None:
+    only = Filter(deny=("ssn",), columns=("ssn",), asked=True)
+    assert only.apply({"instances": [1, 2]}, KEY) == {"instances": []}
+    assert Filter(deny=("ssn",), columns=("age",), asked=True).apply([1, 2], KEY) == [1, 2]
+
+
+def test_a_tensor_that_is_a_column_is_kept_beside_one_that_is_not() -> None:
+    tensors = [{"name": "age", "shape": [2, 1], "data": [[3], [4]]}, {"name": "ssn", "shape": [2], "data": [1, 2]}]
+    kept = Filter(deny=("ssn",), columns=("age", "ssn"), asked=True).apply(tensors, KEY)
+    assert kept == [{**tensors[0], "data": [3, 4]}, {**tensors[1], "data": []}]
+
+
+def test_single_predictions_are_kept() -> None:
+    label = {"name": "label", "shape": [2], "data": ["x", "y"]}
+    for value in ({"predictions": [1, 2]}, {"outputs": [label]}, [1, 2]):
+        assert Filter(deny=("ssn",)).apply(value, KEY) == value
 
 
 def test_nested_lists_of_other_fields_are_no_rows() -> None:

@@ -4,8 +4,8 @@ A name stands for every field of that name, however deep it lies: `ssn` is found
 element of a list. `person.ssn` is a field `ssn` directly in a field `person`. What has its names elsewhere than beside
 its values is searched as well:
 
-- `{"columns": [...], "data": [[...], ...]}`: the columns of these names;
-- `{"name": ..., "data": ...}`, a tensor of the Open Inference Protocol: the tensor of that name;
+- `{"columns": [...], "data": [[...], ...]}`: the columns of these names, which are the model's where they only count;
+- `{"name": ..., "data": ...}`, a tensor of the Open Inference Protocol: the tensor of that name, or its rows;
 - a text that holds JSON once more, as clients that encode twice send it;
 - rows that are lists, at the top or as `data`, `input_data`, `instances`, `inputs`, `outputs` or `predictions`: by the
   model's columns where they are known and as many, else by the position, from `0`. Where names are to be found among
@@ -45,11 +45,13 @@ class Filter:
         deny: Names of fields that are left out.
         hash: Names of fields that are hashed; a name in both is left out.
         columns: The model's columns in order, for rows that are lists; empty where they are not known.
+        asked: Whether it is what clients ask, where single values may be a row; in answers they are predictions.
     """
 
     deny: tuple[str, ...] = ()
     hash: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    asked: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
@@ -82,7 +84,7 @@ class Filter:
         if isinstance(whole, str | int | float) and not isinstance(whole, bool):
             message = "a single value without a name"
             raise Unfiltered(message)
-        kept = _Filtering(frozenset(self.deny), frozenset(self.hash), self.columns, key).value(whole, ())
+        kept = _Filtering(frozenset(self.deny), frozenset(self.hash), self, key).value(whole, ())
         return json.dumps(kept) if isinstance(value, str) else kept
 
     def apply_to_headers(self, headers: Mapping[str, str], key: bytes) -> dict[str, str]:
@@ -116,11 +118,30 @@ def digest(value: object, key: bytes) -> str:
     return hmac.digest(key, text.encode(), hashlib.sha256).hex()[:_DIGITS]
 
 
+def _is_single(value: object) -> bool:
+    """Whether a value has no values in it; null is none."""
+    return not isinstance(_inner(value), list | dict | None)
+
+
+def _flat(data: Sequence[object]) -> list[object]:
+    flat: list[object] = []
+    open_lists = [iter(data)]
+    while open_lists:
+        for item in open_lists[-1]:
+            if isinstance(item, list):
+                open_lists.append(iter(item))
+                break
+            flat.append(item)
+        else:
+            open_lists.pop()
+    return flat
+
+
 @dataclass(frozen=True, slots=True)
 class _Filtering:
     deny: Collection[str]
     hashed: Collection[str]
-    columns: Sequence[str]
+    filter: Filter
     key: bytes
 
     def value(self, value: object, path: tuple[str, ...]) -> object:
@@ -160,17 +181,14 @@ class _Filtering:
 
     def _object(self, value: Mapping[str, object], path: tuple[str, ...]) -> object:
         match value:
-            case {"columns": list() as columns, "data": list() as rows}:
-                names = [str(name) for name in columns]
-                kept = {name: item for name, item in value.items() if name not in {"columns", "data"}}
-                left = [name for name in names if self._fate(name, path) != "deny"]
-                split = {"columns": left, "data": [self._row(row, names, path) for row in rows]}
-                return {**self._fields(kept, path), **split}
-            case {"name": str(name), "data": data} if (fate := self._fate(name, path)) != "keep":
-                return {**value, "data": [] if fate == "deny" else self._hash(data)}
-            case {"name": str(), "shape": [_, int(width)], "data": [first, *_] as flat} if not isinstance(first, list):
-                rows = [flat[start : start + width] for start in range(0, len(flat), max(width, 1))]
-                return {**value, "data": self._list(rows, (*path, "data"))}
+            case {"columns": list() as columns, "data": list() as rows, **rest}:
+                return {**self._fields(rest, path), **self._split([str(name) for name in columns], rows, path)}
+            case {"name": str(name), "data": data, **rest} if (fate := self._fate(name, path)) != "keep":
+                kept = [] if fate == "deny" else self._hash(data)
+                return {**self._fields({"name": name, **rest}, path), "data": kept}
+            case {"name": str(name), "shape": list(shape), "data": list(data), **rest}:
+                fields = self._fields({"name": name, "shape": shape, **rest}, path)
+                return {**fields, "data": self._tensor(name, shape, data, (*path, "data"))}
             case _:
                 return self._fields(value, path)
 
@@ -179,36 +197,78 @@ class _Filtering:
         for name, item in value.items():
             match self._fate(name, path):
                 case "keep":
-                    result[name] = self.value(item, (*path, name))
+                    found = self._only_tensor(item, (*path, name)) if name == "inputs" else None
+                    result[name] = self.value(item, (*path, name)) if found is None else found
                 case "hash":
                     result[name] = self._hash(item)
                 case "deny":
                     pass
         return result
 
+    # What has its names elsewhere
+
+    def _split(self, names: Sequence[str], rows: Sequence[object], path: tuple[str, ...]) -> dict[str, object]:
+        """`columns` and `data`; columns that only count have the model's names too."""
+        known = self.filter.names(len(names)) if names and only_count(names) else names
+        fates = [self._strictest(pair, path) for pair in zip(names, known, strict=True)]
+        left = [name for name, fate in zip(names, fates, strict=True) if fate != "deny"]
+        return {"columns": left, "data": [self._row(row, known, fates, path) for row in rows]}
+
+    def _strictest(self, names: Sequence[str], path: tuple[str, ...]) -> _Fate:
+        fates = {self._fate(name, path) for name in names}
+        return "deny" if "deny" in fates else "hash" if "hash" in fates else "keep"
+
+    def _tensor(
+        self, name: str, shape: Sequence[object], data: Sequence[object], path: tuple[str, ...]
+    ) -> list[object]:
+        """The data of a tensor that is not itself left out or hashed."""
+        flat = _flat(data)
+        if not flat or name in self.filter.columns or (len(shape) == 1 and not self.filter.asked):
+            return [self.value(item, path) for item in flat]
+        match shape:
+            case [_, int(width)] if width > 0 and len(flat) % width == 0:
+                return [self._nameless(flat[start : start + width], path) for start in range(0, len(flat), width)]
+        message = f"a tensor of the shape {shape}"
+        raise Unfiltered(message)
+
+    def _only_tensor(self, inputs: object, path: tuple[str, ...]) -> object:
+        """`inputs` that are one tensor of rows by its name; None where they are something else."""
+        match inputs:
+            case dict() if len(inputs) == 1:
+                ((name, rows),) = inputs.items()
+                rows_of_it = isinstance(rows, list) and any(isinstance(row, list) for row in rows)
+                if rows_of_it and name not in self.filter.columns and self._fate(name, path) == "keep":
+                    return {name: [self._nameless(row, path) for row in rows]}
+        return None
+
     def _list(self, value: Sequence[object], path: tuple[str, ...]) -> object:
         if path and path[-1] not in _ROWS:
             return [self.value(item, path) for item in value]
-        return [
-            self._row(item, self._names(item), path) if isinstance(item, list) else self.value(item, path)
-            for item in value
-        ]
+        if self.filter.asked and any(_is_single(item) for item in value):
+            return self._singles(value, path)
+        return [self._nameless(item, path) if isinstance(item, list) else self.value(item, path) for item in value]
 
-    def _names(self, row: Sequence[object]) -> Sequence[str]:
-        if self.columns and len(self.columns) == len(row):
-            return self.columns
-        if all(name.rpartition(".")[2].isdigit() for name in (*self.deny, *self.hashed)):
-            return [str(place) for place in range(len(row))]
-        message = f"rows of {len(row)} values without names"
+    def _singles(self, values: Sequence[object], path: tuple[str, ...]) -> list[object]:
+        """Single values where rows are expected: the model's only column, or one row."""
+        columns = () if any(isinstance(_inner(value), list | dict) for value in values) else self.filter.columns
+        if len(columns) == 1:
+            return [kept for value in values for kept in self._nameless([value], path)]
+        if len(columns) == len(values):
+            return self._nameless(values, path)
+        message = "single values without names among rows"
         raise Unfiltered(message)
 
-    def _row(self, row: object, names: Sequence[str], path: tuple[str, ...]) -> object:
+    def _nameless(self, row: object, path: tuple[str, ...]) -> list[object]:
+        names = self.filter.names(len(row)) if isinstance(row, list) else ()
+        return self._row(row, names, [self._fate(name, path) for name in names], path)
+
+    def _row(self, row: object, names: Sequence[str], fates: Sequence[_Fate], path: tuple[str, ...]) -> list[object]:
         if not isinstance(row, list) or len(row) != len(names):
             message = f"a row that has not {len(names)} values"
             raise Unfiltered(message)
         result: list[object] = []
-        for item, name in zip(row, names, strict=True):
-            match self._fate(name, path):
+        for item, name, fate in zip(row, names, fates, strict=True):
+            match fate:
                 case "keep":
                     result.append(self.value(item, (*path, name)))
                 case "hash":

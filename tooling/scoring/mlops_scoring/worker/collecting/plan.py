@@ -95,7 +95,8 @@ def make_plan(configuration: WorkerConfiguration, collector: DataCollector) -> P
 
 def _kept(name: str, collection: Collection) -> Kept:
     """What a collection's settings mean."""
-    return Kept(name, designation_of(name), collection.sampling_rate, Filter(collection.deny, collection.hash))
+    kept = Filter(collection.deny, collection.hash, asked=name.lower() == REQUEST)
+    return Kept(name, designation_of(name), collection.sampling_rate, kept)
 
 
 class StoreKey:
