@@ -40,7 +40,7 @@ class Credentials:
         primary: The first key.
         secondary: The second key, so that either can be made anew while clients use the other.
         signing: Signs new tokens.
-        previous: Signed the tokens before; believed until `previous_until`, and no more then, in seconds since the epoch.
+        previous: Signed the tokens before; believed until `previous_until`, and no longer, in seconds since the epoch.
     """
 
     primary: str

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from mlops_scoring.wire.server import Listener
 
 _HIGH_WATER = 256 * 1024
-_LINGER_BYTES = 1024 * 1024
+_LINGER_SECONDS = 30.0
+_LINGER_SILENCE = 5.0
+"""After a refusal what the client still sends is read and dropped for so long, in all and without any byte coming, as
+nginx does it (`lingering_time`, `lingering_timeout`): a close with unread bytes would reset the connection, and a client
+that writes its body before it reads would never see why."""
+_LINGER_BYTES = 256 * 1024 * 1024
+_LINGER_RETIRED = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = (b"content-type", b"application/json")
 _RETRY_AFTER = (b"retry-after", b"1")
@@ -48,6 +54,7 @@ class ServerConnection(asyncio.Protocol):
         self._chunked = False
         self._mute = False
         self._lingered = 0
+        self._linger_until = 0.0
         self._retired = False
         self._refused = False
 
@@ -90,18 +97,26 @@ class ServerConnection(asyncio.Protocol):
         """Parse; begin answering what can be answered."""
         reader = self._reader
         if reader.refusal is not None:
-            self._lingered += len(data)
-            if self._lingered > _LINGER_BYTES:
-                self._transport.abort()
+            self._drop(len(data))
             return
         before = reader.stage
         reader.feed(data)
         if reader.stage is not before:
             self._set_deadline()
-        refusal = self._reader.refusal
-        if refusal is not None and self._incomplete:
-            self._break_off(refusal.status)
+        refusal = reader.refusal
+        if refusal is not None:
+            reader.drop_partial()
+            if self._incomplete:
+                self._break_off(refusal.status)
         self._advance()
+
+    def _drop(self, size: int) -> None:
+        """So many bytes have come that nobody looks at."""
+        self._lingered += size
+        if self._lingered > max(self._limits.body_bytes, _LINGER_BYTES):
+            self._transport.abort()
+        elif self._refused:
+            self.deadline = min(self._listener.loop.time() + _LINGER_SILENCE, self._linger_until)
 
     @property
     def _incomplete(self) -> bool:
@@ -180,10 +195,7 @@ class ServerConnection(asyncio.Protocol):
         self._linger()
 
     def _linger(self) -> None:
-        """End the connection, but not before the client had time to read the answer.
-
-        A close with unread bytes would reset it.
-        """
+        """End the connection, but not before the client had time to read the answer."""
         self._refused = True
         self._reader.refusal = self._reader.refusal or Refusal(400, "")  # what still comes is not looked at
         if self._paused_since is not None:
@@ -191,7 +203,9 @@ class ServerConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self.deadline = self._listener.loop.time() + 1
+        now = self._listener.loop.time()
+        self._linger_until = now + (_LINGER_RETIRED if self._retired else _LINGER_SECONDS)
+        self.deadline = min(now + _LINGER_SILENCE, self._linger_until)
 
     def _put(self, data: bytes | bytearray) -> None:
         self._written += len(data)
@@ -255,6 +269,9 @@ class ServerConnection(asyncio.Protocol):
     def retire(self) -> None:
         """Close once everything received so far has been answered."""
         self._retired = True
+        if self._refused:
+            self._linger_until = min(self._linger_until, self._listener.loop.time() + _LINGER_RETIRED)
+            self.deadline = min(self.deadline, self._linger_until)
         self._advance()
 
     def check(self, now: float) -> None:
@@ -268,7 +285,8 @@ class ServerConnection(asyncio.Protocol):
             self._sending.rest()
         elif self._sending.is_slow(now, self._written - unsent, limits.slowest_rate, limits.rate_seconds):
             self.abort()
-        if reader.stage is not Stage.BODY or self._paused_since is not None or reader.wants_continue:
+        idle = reader.stage is not Stage.BODY or self._paused_since is not None or reader.wants_continue
+        if idle or reader.refusal is not None:
             self._taking.rest()
         elif self._taking.is_slow(now, reader.received, limits.slowest_rate, limits.rate_seconds):
             self._time_out()
@@ -287,6 +305,7 @@ class ServerConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self._reader.refusal = Refusal(408, "The request did not arrive in time.")
+        self._reader.drop_partial()
         if self._incomplete:
             self._break_off(408)
         self._advance()
@@ -307,7 +326,8 @@ class ServerConnection(asyncio.Protocol):
         incomplete = request is not None and request.inflow is not None and self._incomplete
         self._current = None
         self.exchange = SILENT
-        self.deadline = self._listener.loop.time() + self._limits.idle_seconds
+        if self._reader.stage is Stage.IDLE:  # what has begun to come keeps its own deadline
+            self.deadline = self._listener.loop.time() + self._limits.idle_seconds
         if request is not None:
             self._reader.release(request)
             if incomplete:

@@ -99,6 +99,13 @@ class RequestReader:
         if self.stage is Stage.HEAD and self._head_bytes > self._limits.head_bytes and self.refusal is None:
             self.refusal = Refusal(431, "The request's headers are too large.")
 
+    def drop_partial(self) -> None:
+        """Forget a request that was given out and waits for its turn, but whose body will not come to its end."""
+        if self.requests:
+            inflow = self.requests[-1].inflow
+            if inflow is not None and not inflow.complete:
+                self.release(self.requests.pop())
+
     def release(self, request: Request) -> None:
         """A request was answered or dropped: its body is no longer held."""
         self._buffered.size -= len(request.body)
