@@ -190,6 +190,31 @@ def test_virtual_environments_that_were_removed_are_made_again(fresh_bench: Benc
     serves(bench, "two")
 
 
+def test_azure_monitor_without_a_connection_string_is_refused(
+    fresh_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor that lives keeps the variables that it was started with, whatever the next command has."""
+    bench, variable = fresh_bench, "APPLICATIONINSIGHTS_CONNECTION_STRING"
+    monkeypatch.delenv(variable, raising=False)
+    sending = bench.resource(app_insights_enabled=True)
+    with pytest.raises(TargetError, match=f"{variable} has no value here"):
+        bench.put(sending)
+    bench.put(bench.resource())
+    serves(bench, "one")
+    monkeypatch.setenv(variable, "InstrumentationKey=00000000-0000-0000-0000-000000000000")
+    with pytest.raises(TargetError, match="keeps the variables that it was started with"):
+        bench.put(sending)
+    declared = {"AML_APP_INSIGHTS_KEY": "00000000-0000-0000-0000-000000000000"}
+    bench.put(bench.resource(app_insights_enabled=True, environment_variables=declared))
+    serves(bench, "one")
+    bench.driver().delete(sending.address)
+    bench.put(sending)
+    serves(bench, "one")
+    monkeypatch.delenv(variable)
+    bench.put(bench.resource(text="two", app_insights_enabled=True))
+    serves(bench, "two")
+
+
 def test_a_source_that_changed_since_the_plan_is_not_served(bench: Bench) -> None:
     resource = bench.resource(text="three")
     for script in bench.root.glob("code/*/score.py"):

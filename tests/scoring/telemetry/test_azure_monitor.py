@@ -146,7 +146,7 @@ def test_an_ingestion_that_is_down_costs_no_request_and_shows_no_key(
     ("variables", "told"),
     [
         ({}, "needs APPLICATIONINSIGHTS_CONNECTION_STRING or AML_APP_INSIGHTS_KEY"),
-        ({"AML_APP_INSIGHTS_KEY": KEY}, "Add mlops-scoring[azure-monitor]"),
+        ({"AML_APP_INSIGHTS_KEY": KEY}, "Add azure-monitor-opentelemetry-exporter"),
     ],
 )
 def test_what_is_missing_is_told_and_the_model_serves(

@@ -270,6 +270,15 @@ def test_a_compute_can_refuse_more_than_it_takes(declare: Declare, count: int, *
     assert (str(problem.where), problem.todo) == (f"{DEV}:3:42", "Write 50 or less.")
 
 
+def test_what_sends_to_azure_monitor_has_to_be_in_the_environment(declare: Declare) -> None:
+    stage = "compute: laptop\ndeployments:\n  blue: {model: fraud:1, app_insights_enabled: true}\n"
+    problem = the_problem(declare({DEV: stage}))
+    assert (str(problem.where), problem.summary) == (f"{DEV}:3:26", "Environment has no exporter")
+    assert "onnx:1" in problem.detail
+    assert "azure-monitor-opentelemetry-exporter" in problem.todo
+    assert resolve(declare({DEV: stage.replace("true", "false")}), "dev", TYPES).resources
+
+
 def test_an_environment_without_lock_can_be_refused(declare: Declare) -> None:
     repository = declare({"environments/onnx/1.yaml": "image: a:1\n", "environments/onnx/1.lock": None})
     refused = {"deployments.*.environment.unlocked": "Lock it."}

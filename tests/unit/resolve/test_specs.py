@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from mlops.archive import digest_directory
 from mlops.errors import Location
+from mlops.lockfile import LockInput, lock_header, server_requirements
 from mlops.resolve import ComputeType, Repository, Resolved, combined_digest, resolve
 from mlops.resource import Address, Artifact, Checks, Kind, Resource, Rollout
 
@@ -297,6 +298,14 @@ def test_the_same_declaration_gives_the_same_goal_wherever_it_is_written(declare
     assert endpoint(declare({})).goal == here
 
 
+_MONITORING = ("azure-monitor-opentelemetry-exporter>=1.0.0b40", "numpy")
+MONITORED = {
+    "environments/onnx/1.yaml": f"requirements: {json.dumps(_MONITORING)}\n",
+    "environments/onnx/1.lock": lock_header("onnx:1", LockInput(_MONITORING, None, (), server_requirements())),
+}
+"""The small repository with an environment that can send to Azure Monitor."""
+
+
 def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare: Declare) -> None:
     """Each deployment is started with the endpoint's telemetry, so it is in both places."""
     stage = (
@@ -305,7 +314,7 @@ def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare:
         "deployments:\n  blue:\n    model: fraud:1\n    app_insights_enabled: true\n"
         "    data_collector: {collections: {model_inputs: {enabled: 'True', deny: [ssn]}}}\n"
     )
-    plain, rich = endpoint(declare({})).spec, endpoint(declare({DEV: stage})).spec
+    plain, rich = endpoint(declare(MONITORED)).spec, endpoint(declare({**MONITORED, DEV: stage})).spec
     telemetry = {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1}
     assert isinstance(plain["deployments"], dict)
     assert rich == {

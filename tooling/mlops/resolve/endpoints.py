@@ -9,6 +9,7 @@ from typing import Any
 from mlops.errors import Location, did_you_mean
 from mlops.resolve.computes import ComputeType
 from mlops.resolve.findings import Files, Findings
+from mlops.resolve.monitoring import exporter_problem
 from mlops.resolve.paths import exposed_keys
 from mlops.resolve.refused import Refusals
 from mlops.resolve.repository import Data, DirectoryContent, Document, Endpoint, FileContent, Repository, Unusable
@@ -153,6 +154,7 @@ def _deployment(draft: _Draft, name: str, body: Data) -> dict[str, JSON]:
         spec["pickles"] = model.pickles
     if environment:
         _use_environment(draft, environment, (*path, "environment"))
+        _check_monitoring(draft, environment, body, path)
     if "code_configuration" in body:
         spec["code"] = _code(draft, body["code_configuration"], (*path, "code_configuration"))
     elif model and not _serves_itself(model.document.data):
@@ -196,6 +198,17 @@ def _use_environment(draft: _Draft, environment: Version, path: DocumentPath) ->
 
         found = unmet_packages(unmet)
         draft.refuse(Problem(path, found.summary, found.detail, found.todo, found.command))
+
+
+def _check_monitoring(draft: _Draft, environment: Version, body: Data, path: DocumentPath) -> None:
+    """Where a lock says what is installed, what is to send to Azure Monitor is among it."""
+    if environment.lock is None or not body.get("app_insights_enabled"):
+        return
+    reference = environment.resource.address.name
+    packages = draft.stage.repository.packages[reference]
+    problem = exporter_problem((*path, "app_insights_enabled"), reference, packages.requirements)
+    if problem is not None:
+        draft.refuse(problem)
 
 
 def _serves_itself(model: Data) -> bool:

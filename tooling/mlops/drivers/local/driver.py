@@ -106,7 +106,7 @@ class LocalDriver:
         document = make_document(
             Target(home.name, home.port, resource.spec, stamp, self._folders.collected, self._tls(resource)),
             live or {"aliases": read_document(home).get("aliases")},
-            lambda deployment: self._prepare(resource, deployment),
+            lambda deployment: self._prepare(home, resource, deployment),
         )
         if live == document:
             return document
@@ -132,9 +132,11 @@ class LocalDriver:
 
         return ensure_supervisor(self._folders)
 
-    def _prepare(self, resource: Resource, deployment: Mapping[str, JSON]) -> Sources:
-        from mlops.drivers.local.prepare import prepare  # noqa: PLC0415 - loads what only a put needs
+    def _prepare(self, home: Home, resource: Resource, deployment: Mapping[str, JSON]) -> Sources:
+        from mlops.drivers.local.monitoring import check_connection  # noqa: PLC0415 - loads what only a put needs
+        from mlops.drivers.local.prepare import prepare  # noqa: PLC0415 - as above
 
+        check_connection(home, deployment)
         return prepare(self._folders, self._blobs(), self._scope.root, resource.artifacts, deployment)
 
     def _blobs(self) -> Blobs:

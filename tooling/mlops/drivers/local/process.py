@@ -134,6 +134,19 @@ def python_of(home: Home) -> Path | None:
     return Path(os.fsdecode(found[1])) if found is not None else None
 
 
+def variables_of(home: Home) -> Mapping[str, str] | None:
+    """The environment variables with which the supervisor was started; None where the system does not tell."""
+    pid = pid_of(home)
+    if pid is None:
+        return None
+    try:
+        found = Path("/proc", str(pid), "environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (os.fsdecode(entry).partition("=") for entry in found.split(b"\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
 def _process_of(home: Home) -> tuple[int, bytes] | None:
     try:
         said = json.loads(home.process.read_bytes())

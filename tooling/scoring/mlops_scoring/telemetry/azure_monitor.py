@@ -40,7 +40,8 @@ class AzureMonitorSink:
             exporter = importlib.import_module(_MODULE)
         except ImportError:
             raise AzureMonitorUnavailable(
-                "Azure Monitor gets nothing: its exporter is not in the environment. Add mlops-scoring[azure-monitor]."
+                "Azure Monitor gets nothing: its exporter is not in the environment. "
+                "Add azure-monitor-opentelemetry-exporter to its requirements, and lock them."
             ) from None
         options = {"connection_string": connection_string, "disable_offline_storage": True}
         try:
