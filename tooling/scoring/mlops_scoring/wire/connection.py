@@ -17,8 +17,8 @@ _HIGH_WATER = 256 * 1024
 _LINGER_SECONDS = 30.0
 _LINGER_SILENCE = 5.0
 """After a refusal what the client still sends is read and dropped for so long, in all and without any byte coming, as
-nginx does it (`lingering_time`, `lingering_timeout`): a close with unread bytes would reset the connection, and a client
-that writes its body before it reads would never see why."""
+nginx does it (`lingering_time`, `lingering_timeout`): a close with unread bytes would reset the connection, and who
+writes a body before reading would never see why."""
 _LINGER_BYTES = 256 * 1024 * 1024
 _LINGER_RETIRED = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -103,7 +103,7 @@ class ServerConnection(asyncio.Protocol):
         reader.feed(data)
         if reader.stage is not before:
             self._set_deadline()
-        refusal = reader.refusal
+        refusal = self._reader.refusal
         if refusal is not None:
             reader.drop_partial()
             if self._incomplete:
