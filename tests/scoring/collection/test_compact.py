@@ -74,6 +74,18 @@ def test_rows_come_back_with_their_events(rolling_python: Path, store: Path) -> 
     assert mode == 0o600
 
 
+def test_no_two_fields_become_one_column(rolling_python: Path, store: Path) -> None:
+    """What has been rolled up is removed, so a value without a column would be lost."""
+    names = ["a?", "a\ud800", "a\udfff", "a\\ud800", '"a\\ud800"', '_"a\\ud800"', "_id", "__id", "_\ud800", "id"]
+    record = {name: number for number, name in enumerate(names)}
+    write_events(store, [[record]])
+    report, (table,) = roll(rolling_python, store)
+    assert report["rows"] == 1
+    own = {name: value for name, value in table["rows"][0].items() if table["types"][name] == "int64"}
+    assert sorted(own.values()) == sorted([*record.values(), 0])  # and `_row`
+    assert {own["a?"], own['_"a\\ud800"'], own["__id"], own["id"]} == {0, 1, 6, 9}
+
+
 COLUMNS: dict[str, tuple[list[Any], str]] = {
     "whole": ([1, -(2**63), 2**63 - 1, None], "int64"),
     "too large": ([1, 2**63], "json"),

@@ -2,7 +2,8 @@
 
 A row of the table is one record of an event's data. Its columns begin with the event's attributes, called `_id`,
 `_time` and so on, with `_row`, the record's place in its event, from 0; then the record's own fields. A field whose
-name begins with `_` gets one more, so that the two cannot be confused. Data that is no list of records is one row, with
+name begins with `_` gets one more, so that the two cannot be confused; one whose name has lone surrogates, which a
+table cannot, is called `_` and its name as JSON text. Data that is no list of records is one row, with
 its JSON text in `_data`; an event without records is one row without `_row`.
 
 A column has the narrowest type that keeps every value: boolean, int64, double, string, or a list of one of them.
@@ -52,9 +53,10 @@ def rows_of(event: Mapping[str, object], *, plain: bool) -> Iterator[Row]:
 
 
 def column_name(field_name: str) -> str:
-    """The column of a record's field."""
-    name = field_name.encode("utf-8", "replace").decode()
-    return f"_{name}" if name.startswith("_") else name
+    """The column of a record's field; no two fields have one, for what was read is removed."""
+    if not _is_unicode(field_name):
+        return f"_{json.dumps(field_name)}"
+    return f"_{field_name}" if field_name.startswith("_") else field_name
 
 
 @dataclass
