@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_a_key_opens_an_endpoint_and_is_made_anew_while_the_other_opens(laptop: 
     ]
     primary = laptop.run("credentials", "endpoint/hello@here", "--key", "primary").stdout
     assert primary == found["primary_key"] + "\n"
-    done = laptop.run("credentials", "hello", "--regenerate", "primary")
+    done = laptop.run("credentials", "hello", "--regenerate", "primary", "--reason", "it was in a screenshot")
     after = secrets(laptop)
     assert done.stdout == f"primary    {after['primary_key']}\nsecondary  {after['secondary_key']}\n"
     assert done.stderr == "The primary key of endpoint/hello@here is a new one.\n"
@@ -76,6 +77,9 @@ def test_a_key_opens_an_endpoint_and_is_made_anew_while_the_other_opens(laptop: 
         *(401, 200, 200),
     ]
     laptop.expect(0, "plan", "--detailed-exitcode")
+    told = laptop.expect(0, "history", "endpoint/hello@here", "--limit", "1")
+    assert "endpoint/hello@here primary key made anew" in told
+    assert "it was in a screenshot" in told
 
 
 def test_a_token_opens_an_endpoint_and_lives_on_while_its_key_is_made_anew(laptop: Laptop) -> None:
@@ -90,7 +94,9 @@ def test_a_token_opens_an_endpoint_and_lives_on_while_its_key_is_made_anew(lapto
     assert [ask(laptop, secret) for secret in (token, renewed)] == [200, 200]
     again = laptop.run("credentials", "hello", "--regenerate", "signing")
     assert (again.returncode, again.stdout) == (1, "")
-    assert "Not yet" in again.stderr
+    assert "Not yet to be made anew" in again.stderr
+    assert re.search(r"live until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", again.stderr)
+    assert "mlops credentials hello --regenerate signing --revoke" in again.stderr
     last = secrets(laptop, "--regenerate", "signing", "--revoke")["token"]
     assert [ask(laptop, secret) for secret in (token, renewed, last)] == [401, 401, 200]
 
@@ -224,6 +230,13 @@ def test_https_is_turned_on_renewed_and_off(laptop: Laptop, tmp_path: Path) -> N
     assert f"https://127.0.0.1:{laptop.port()}/score" in laptop.expect(0, "status")
     with ThreadPoolExecutor(12) as clients:  # whose handshakes come at once
         assert set(clients.map(lambda _: ask(laptop, key, first), range(120))) == {200}
+    del laptop.variables["CERTIFICATES"]  # which is needed for another certificate, and for nothing else
+    laptop.declare(auth_mode="key", tls=tls, description="Said by somebody else.")
+    laptop.converge()
+    assert ask(laptop, key, first) == 200
+    laptop.declare(auth_mode="key", tls={**tls, "key": "${env:CERTIFICATES}/other.key"})
+    assert "Environment variable is not set" in laptop.apply(code=1)
+    assert ask(laptop, key, first) == 200
     program = tmp_path / "call.py"
     program.write_text(laptop.run("show", "hello", "--client", "python").stdout)
     trusting = {**os.environ, "SSL_CERT_FILE": str(first.certificate), "MLOPS_KEY": key}

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlops.drivers.local.configuration import OWNER
+from mlops.drivers.local.watching import mapping
 from mlops.errors import Diagnostic, TargetError
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -32,6 +34,30 @@ def locate(tls: Mapping[str, object], root: Path) -> dict[str, str]:
     if problems:
         raise TargetError(*problems)
     return found
+
+
+def located(declared: Mapping[str, object], live: Mapping[str, object]) -> dict[str, str]:
+    """Where the files of an endpoint are already, if the same is declared and names variables that are not set here.
+
+    Whoever put it had them, and a change of something else needs them no more.
+
+    Args:
+        declared: `certificate` and `key` as declared.
+        live: The endpoint's configuration; may be empty.
+
+    Returns:
+        Their absolute paths; empty where they have to be located.
+    """
+    owner = mapping(live.get(OWNER))
+    texts = [str(text) for text in declared.values()]
+    if mapping(mapping(owner.get("spec")).get("tls")) != declared or not any(map(_missing, texts)):
+        return {}
+    return {name: str(path) for name, path in mapping(owner.get("tls")).items()}
+
+
+def _missing(text: str) -> list[str]:
+    """Variables that a path names and that have no value here."""
+    return sorted({name for name in _VARIABLE.findall(text) if not os.environ.get(name)})
 
 
 def check_pair(tls: Mapping[str, object]) -> None:
@@ -63,8 +89,7 @@ def _refuse_passphrase() -> str:
 
 
 def _expanded(text: str, problems: list[Diagnostic]) -> Path | None:
-    missing = sorted({name for name in _VARIABLE.findall(text) if not os.environ.get(name)})
-    if missing:
+    if missing := _missing(text):
         problems.append(
             Diagnostic(
                 "Environment variable is not set",

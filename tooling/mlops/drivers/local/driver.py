@@ -103,8 +103,9 @@ class LocalDriver:
             raise process.silent(home)
         live = mapping(answer.get("configuration"))
         self._refuse_foreign(resource.address, live)
+        tls = self._tls(resource, live or read_document(home))
         document = make_document(
-            Target(home.name, home.port, resource.spec, stamp, self._folders.collected, self._tls(resource)),
+            Target(home.name, home.port, resource.spec, stamp, self._folders.collected, tls),
             live or {"aliases": read_document(home).get("aliases")},
             lambda deployment: self._prepare(home, resource, deployment),
         )
@@ -119,13 +120,13 @@ class LocalDriver:
         change(home, document, self._supervisor)
         return document
 
-    def _tls(self, resource: Resource) -> Mapping[str, str]:
+    def _tls(self, resource: Resource, live: Document) -> Mapping[str, str]:
         declared = mapping(resource.spec.get("tls"))
         if not declared:
             return {}
-        from mlops.drivers.local.certificates import locate  # noqa: PLC0415 - few endpoints have one
+        from mlops.drivers.local.certificates import locate, located  # noqa: PLC0415 - few endpoints have one
 
-        return locate(declared, self._scope.root)
+        return located(declared, live) or locate(declared, self._scope.root)
 
     def _supervisor(self) -> Path:
         from mlops.drivers.local.environments import ensure_supervisor  # noqa: PLC0415 - loads what only a put needs

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from mlops.driver import Answer, Keys, KeyType, Token
@@ -14,6 +16,10 @@ from mlops.resource import JSON, Address, canonical
 
 _PATIENCE = 30.0
 """Seconds; a key is on the disk before the answer comes."""
+
+_TOO_SOON = 409
+_EPOCH = re.compile(r"\b\d{9,11}\b")
+"""A point in time as the supervisor writes it."""
 
 
 def keys(home: Home, address: Address) -> Keys:
@@ -72,12 +78,28 @@ def _ask(
         said = None
     if not isinstance(said, dict):
         raise _silent(address, f"status {status} without JSON")
+    if status == _TOO_SOON:
+        raise _too_soon(address, str(said.get("message")))
     if status != 200:
         detail = f"The supervisor of {address} answered {status}: {said.get('message', 'no reason given')}"
         raise TargetError(
             Diagnostic("Supervisor refused", detail, todo="See its log:", command=f"mlops logs {_name(address)}")
         )
     return said
+
+
+def _too_soon(address: Address, message: str) -> TargetError:
+    """Two keys are believed at once, and a third would end tokens of the first before their time."""
+    found = _EPOCH.search(message)
+    until = f" until {datetime.fromtimestamp(int(found[0]), UTC):%Y-%m-%d %H:%M:%SZ}" if found else ""
+    return TargetError(
+        Diagnostic(
+            "Not yet to be made anew",
+            f"Tokens of the signing key before this one of {address} live{until}.",
+            todo="Wait until then; or refuse all tokens that were issued so far:",
+            command=f"mlops credentials {_name(address)} --regenerate signing --revoke",
+        )
+    )
 
 
 def _silent(address: Address, why: str) -> TargetError:
