@@ -54,20 +54,23 @@ def configure(folder: Path, source: str = rig.ECHO, **changes: object) -> Path:
     return path
 
 
-def command(configuration: Path | None, port: int, admin: int, *options: str) -> list[str]:
+def command(configuration: Path | None, port: int, admin: int, *options: str, python: str | None = None) -> list[str]:
     """How a server is started; without a file, by variables."""
-    start = ["env", "MLOPS_ALLOW_ROOT=1", sys.executable, "-P", "-W", "error", "-m", "mlops_scoring.server"]
+    start = ["env", "MLOPS_ALLOW_ROOT=1", python or sys.executable, "-P", "-W", "error", "-m", "mlops_scoring.server"]
     start += [] if configuration is None else ["--configuration", str(configuration)]
     return [*start, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", *options]
 
 
 @contextmanager
-def serving(configuration: Path | None, *options: str, folder: Path | None = None) -> Iterator[Server]:
+def serving(
+    configuration: Path | None, *options: str, folder: Path | None = None, python: str | None = None
+) -> Iterator[Server]:
     """A server that is ready; what it prints is kept beside its configuration, or in a folder."""
     port, admin = rig.free_port(), rig.free_port()
     output = (configuration or folder or Path()).with_suffix(".out")
+    line = command(configuration, port, admin, *options, python=python)
     with output.open("wb") as stream:
-        process = subprocess.Popen(command(configuration, port, admin, *options), stdout=stream, stderr=stream)
+        process = subprocess.Popen(line, stdout=stream, stderr=stream)
     server = Server(process, port, admin, output)
 
     def ready() -> bool:

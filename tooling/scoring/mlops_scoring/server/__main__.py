@@ -35,6 +35,7 @@ from mlops_scoring.telemetry.families import counter
 from mlops_scoring.telemetry.logs import log_to_standard_error
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
+from mlops_scoring.worker.loads import Loads, make_loads
 
 BAD_SETTINGS = 2
 START_FAILED = 3
@@ -140,6 +141,11 @@ class Place:
     admin: socket.socket
     folder: Path
 
+    @property
+    def loads(self) -> Path:
+        """What several workers tell each other."""
+        return self.folder / "loads"
+
     def worker_admin(self, number: int) -> Path:
         """Where a worker is asked for its metrics."""
         return self.folder / f"{number}.sock"
@@ -150,12 +156,15 @@ async def _serve(served: Served, place: Place, workers: int, drain_delay: float)
     configuration = place.folder / "worker.json"
     configuration.write_bytes(served.document)
     targets = [Target(served.deployment.name, number, place.worker_admin(number)) for number in range(workers)]
+    if workers > 1:
+        make_loads(place.loads, workers)
     crew = Crew(
         workers,
         _launcher(configuration, place, drain_delay),
         place.worker_admin,
         served.deployment.liveness_probe,
         served.deployment.readiness_probe,
+        lambda number: Loads(place.loads, number).leave() if workers > 1 else None,
     )
     fleet = Fleet(crew, _pass_on)
     side = ServerAdmin(fleet, lambda: scrape_all([counter(*_RESTARTS, fleet.restarts)], targets))
@@ -183,7 +192,9 @@ def _launcher(configuration: Path, place: Place, drain_delay: float) -> Callable
     fixed += ("--listen-fd", str(descriptor), "--drain-delay", str(drain_delay))
 
     def launch(number: int) -> Launch:
-        return Launch(sys.executable, (*fixed, "--admin", str(place.worker_admin(number))), environment, (descriptor,))
+        own: tuple[str, ...] = ("--admin", str(place.worker_admin(number)), "--number", str(number))
+        own += ("--loads", str(place.loads)) if place.loads.exists() else ()
+        return Launch(sys.executable, fixed + own, environment, (descriptor,))
 
     return launch
 

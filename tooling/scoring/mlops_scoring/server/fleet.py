@@ -31,6 +31,7 @@ class Crew:
         admin: Socket of its admin side.
         liveness: When to replace it.
         readiness: When it counts as ready.
+        ended: Hears the number of one that has ended.
     """
 
     count: int
@@ -38,6 +39,7 @@ class Crew:
     admin: Callable[[int], Path]
     liveness: Probe
     readiness: Probe
+    ended: Callable[[int], None]
 
 
 class Fleet:
@@ -117,6 +119,7 @@ class Fleet:
             life.cancel()
             self.ready.discard(number)
             await process.stop(None if self._stopping.is_set() else 0)
+            self._crew.ended(number)
 
     async def _live(self, number: int, process: WorkerProcess) -> str | None:
         """Watch one process until it has ended; why it did not become ready, or None."""

@@ -29,6 +29,7 @@ from mlops_scoring.worker.dialects.mlflow import mlflow_routes
 from mlops_scoring.worker.dialects.open_inference import open_inference_routes
 from mlops_scoring.worker.discretion import keep_quiet
 from mlops_scoring.worker.lifeline import Announcer, follow
+from mlops_scoring.worker.loads import Loads
 from mlops_scoring.worker.memory import give_back_large_blocks, leave_loaded_objects_alone
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.openapi import openapi_route
@@ -61,9 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     admin = bind(options.admin) if options.admin else None
     try:
         configuration = parse_worker_configuration(Path(options.configuration).read_bytes())
-        if options.user:
-            become(options.user)
-        follow(options.lifeline_fd)  # not before: the kernel forgets it when the user changes
+        _settle(options)
         deployment = configuration.deployment
         threads = RunThreads(deployment.request_settings.max_concurrent_requests_per_instance)
         collecting = begin_collecting(configuration, trials=not options.direct)
@@ -86,11 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             admin=admin,
             limits=deployment.request_settings if options.direct else None,
             drain_delay=options.drain_delay,
+            loads=Loads(Path(options.loads), options.number) if options.loads else None,
         )
     except BaseException as error:  # noqa: BLE001 - scripts raise anything, SystemExit included
         _fail(announcer, error)
     leave_loaded_objects_alone()
     serve(service, announcer)
+
+
+def _settle(options: argparse.Namespace) -> None:
+    """Be whom the options say, and end with the supervisor."""
+    if options.user:
+        become(options.user)
+    follow(options.lifeline_fd)  # not before: the kernel forgets it when the user changes
 
 
 def join_routes(scorer: Scorer, deployment: Deployment, settings: Settings, condition: Condition) -> Routes:
@@ -106,6 +113,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--socket", help="path of a UNIX socket, or HOST:PORT, to listen on")
     place.add_argument("--listen-fd", type=int, help="listening socket to accept clients on")
+    parser.add_argument("--loads", help="file in which the workers of one --listen-fd say what they have to do")
+    parser.add_argument("--number", type=int, default=0, help="which of them this one is, from 0")
     parser.add_argument("--admin", help="path of a UNIX socket, or HOST:PORT, for probes and metrics")
     parser.add_argument("--direct", action="store_true", help="no gateway is in front: keep request_settings here")
     parser.add_argument("--drain-delay", type=float, default=0, help="seconds between not ready and not listening")

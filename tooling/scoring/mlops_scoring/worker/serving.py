@@ -18,9 +18,11 @@ from mlops_scoring.worker.application import Application
 from mlops_scoring.worker.condition import Condition
 from mlops_scoring.worker.exchange import Desk
 from mlops_scoring.worker.lifeline import Announcer
+from mlops_scoring.worker.loads import Loads
 from mlops_scoring.worker.observing import Observer
 from mlops_scoring.worker.routes import Routes
 from mlops_scoring.worker.run_threads import RunThreads
+from mlops_scoring.worker.sharing import Accepting, SharedListener
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -48,6 +50,7 @@ class Service:
         settings: What Azure ML's environment variables say.
         limits: Bounds that the worker keeps itself; None behind a gateway, which keeps them.
         drain_delay: Seconds between saying that it is not ready and taking no more connections.
+        loads: What other workers that accept from the same listener have to do; None where there are none.
     """
 
     routes: Routes
@@ -60,6 +63,7 @@ class Service:
     admin: socket.socket | None
     limits: RequestSettings | None
     drain_delay: float
+    loads: Loads | None = None
 
 
 def serve(service: Service, announcer: Announcer) -> None:
@@ -78,8 +82,7 @@ async def _serve(service: Service, announcer: Announcer) -> None:
     timeout = service.settings.scoring_timeout_ms
     desk = Desk(loop, service.threads, service.observers, service.limits, timeout)
     application = Application(service.routes, desk, service.settings)
-    clients = Listener(application.handle, _BEHIND_GATEWAY if service.limits is None else Limits())
-    server = await _listen(clients, service.listener)
+    clients, server = await _take_clients(service, application)
     admin_side = AdminSide(service.condition, service.metrics)
     scrapers = Listener(admin_side.handle, Limits())
     admin_server = await _listen(scrapers, service.admin) if service.admin is not None else None
@@ -93,6 +96,15 @@ async def _serve(service: Service, announcer: Announcer) -> None:
     if admin_server is not None:
         admin_server.close()
     await scrapers.drain(0)
+
+
+async def _take_clients(service: Service, application: Application) -> tuple[Listener, asyncio.Server | Accepting]:
+    limits = _BEHIND_GATEWAY if service.limits is None else Limits()
+    if service.loads is None:
+        clients = Listener(application.handle, limits)
+        return clients, await _listen(clients, service.listener)
+    shared = SharedListener(application.handle, limits, service.threads, service.loads)
+    return shared, Accepting(service.listener, shared, service.loads)
 
 
 async def _listen(protocol: Listener, listener: socket.socket) -> asyncio.Server:

@@ -1,0 +1,173 @@
+"""Several workers on one address without a gateway: a client comes to one that has nothing to do, if there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from tests.scoring import rig
+from tests.scoring.environments import make_environment
+from tests.scoring.test_server import Server, configure, serving
+
+from mlops_scoring.worker.loads import Loads, make_loads
+
+GATED = """
+import json, os, pathlib, threading
+
+def init():
+    if os.path.exists(os.environ["BROKEN"]):
+        raise ValueError("not any more")
+
+def run(data):
+    gate = json.loads(data or "{}").get("gate")
+    if gate:
+        pathlib.Path(gate + ".begun").write_text(str(os.getpid()))
+        while not os.path.exists(gate):
+            threading.Event().wait(0.01)
+    return os.getpid()
+"""
+
+PATIENT = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 30_000}
+
+
+@contextmanager
+def sharing(folder: Path, python: str | None = None, workers: int = 2, **limits: int) -> Iterator[Server]:
+    """A server all of whose workers are ready."""
+    changes = {"environment_variables": {"BROKEN": str(folder / "broken")}}
+    path = configure(folder, GATED, request_settings={**PATIENT, **limits}, **changes)
+    with serving(path, "--workers", str(workers), python=python) as server:
+        rig.await_truth(lambda: server.output.read_text().count("is ready (pid") == workers, "all are ready")
+        yield server
+
+
+@contextmanager
+def held(server: Server, gate: Path) -> Iterator[int]:
+    """A request that is inside `run()`; the pid of its worker."""
+    begun = gate.with_name(f"{gate.name}.begun")
+    with rig.connect(server.port) as client:
+        client.sendall(post({"gate": str(gate)}))
+        rig.await_truth(lambda: begun.exists() and begun.read_text(), "it is inside run()")
+        yield int(begun.read_text())
+        gate.touch()
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def post(order: object) -> bytes:
+    body = json.dumps(order).encode()
+    return b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def pids(server: Server) -> list[int]:
+    """The workers, by their numbers; of one that was replaced, the last."""
+    found = re.findall(r"worker (\d+) is ready \(pid (\d+)\)", server.output.read_text())
+    return [pid for _, pid in sorted({int(number): int(pid) for number, pid in found}.items())]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def python(request: pytest.FixtureRequest, test_cache: Path) -> str | None:
+    """The interpreter of a server, on each of the two event loops."""
+    return str(make_environment(test_cache, ())) if request.param == "uvloop" else None
+
+
+def test_no_client_waits_at_a_busy_worker_while_another_is_idle(tmp_path: Path, python: str | None) -> None:
+    with sharing(tmp_path, python) as server:
+        for turn in range(3):
+            with held(server, tmp_path / f"gate-{turn}") as busy:
+                answered = {server.score().json for _ in range(8)}
+                assert answered == set(pids(server)) - {busy}
+
+
+def test_clients_that_come_at_once_come_to_different_workers(tmp_path: Path, python: str | None) -> None:
+    with sharing(tmp_path, python, workers=3) as server:
+        for turn in range(4):
+            gates = [tmp_path / f"{turn}-{number}" for number in range(3)]
+            with ExitStack() as stack:
+                clients = [stack.enter_context(rig.connect(server.port)) for _ in gates]
+                for client, gate in zip(clients, gates, strict=True):
+                    client.sendall(post({"gate": str(gate)}))
+                for gate in gates:
+                    rig.await_truth(gate.with_name(f"{gate.name}.begun").exists, "each has its own worker")
+                for client, gate in zip(clients, gates, strict=True):
+                    gate.touch()
+                    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_health_is_live_and_refusals_come_while_all_workers_are_busy(tmp_path: Path, python: str | None) -> None:
+    with (
+        sharing(tmp_path, python, max_queue_wait_ms=20) as server,
+        held(server, tmp_path / "one"),
+        held(server, tmp_path / "other"),
+    ):
+        for _ in range(10):
+            assert rig.ask(server.port, "GET", "/").body == b"Healthy"
+            assert server.score().status == 429
+
+
+def test_an_open_connection_stays_with_its_worker_and_is_answered(tmp_path: Path, python: str | None) -> None:
+    with sharing(tmp_path, python) as server, rig.connect(server.port) as kept:
+        kept.sendall(post({}))
+        pid = int(kept.recv(65536).rpartition(b"\r\n\r\n")[2])
+        with ExitStack() as stack:
+            busy = stack.enter_context(held(server, tmp_path / "one"))
+            if busy != pid:
+                busy = stack.enter_context(held(server, tmp_path / "other"))
+            assert busy == pid
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert kept.recv(65536).endswith(b"Healthy")
+
+
+def test_a_worker_that_hangs_keeps_no_client_from_the_others(tmp_path: Path, python: str | None) -> None:
+    with sharing(tmp_path, python) as server, held(server, tmp_path / "gate") as busy:
+        (idle,) = set(pids(server)) - {busy}
+        os.kill(idle, signal.SIGSTOP)
+        for _ in range(5):
+            assert rig.ask(server.port, "GET", "/").body == b"Healthy"
+        os.kill(idle, signal.SIGCONT)
+        rig.await_truth(lambda: taken_by(server, idle), "it takes its part again")
+
+
+def taken_by(server: Server, pid: int) -> bool:
+    """Whether a further client came to a worker."""
+    with rig.connect(server.port) as client:
+        client.sendall(post({}))
+        client.settimeout(0.2)
+        try:
+            return int(client.recv(65536).rpartition(b"\r\n\r\n")[2]) == pid
+        except TimeoutError:
+            return False
+
+
+def test_a_worker_that_has_ended_counts_no_more(tmp_path: Path) -> None:
+    with sharing(tmp_path) as server, held(server, tmp_path / "gate") as busy:
+        number = pids(server).index(busy)
+        arguments = Path(f"/proc/{busy}/cmdline").read_text(encoding="utf-8").split("\0")
+        loads = Loads(Path(arguments[arguments.index("--loads") + 1]), number)
+        assert not loads.is_least
+        (tmp_path / "broken").touch()
+        os.kill(pids(server)[1 - number], signal.SIGKILL)
+        rig.await_truth(lambda: loads.is_least, "what it said is forgotten")
+        assert rig.ask(server.port, "GET", "/").body == b"Healthy"
+
+
+def test_loads_are_compared_and_left(tmp_path: Path) -> None:
+    make_loads(tmp_path / "loads", 3)
+    first, second, third = (Loads(tmp_path / "loads", number) for number in range(3))
+    first.tell(2)
+    assert first.is_least, "the others are not there yet"
+    second.tell(1)
+    third.tell(1)
+    assert [loads.is_least for loads in (first, second, third)] == [False, True, True]
+    before = first.taken_by_others
+    first.take()
+    assert first.taken_by_others == before
+    third.take()
+    assert first.taken_by_others != before
+    second.leave()
+    third.leave()
+    assert first.is_least

@@ -1,0 +1,161 @@
+"""Clients of an address that several workers share: each is taken by a worker that has the least to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import socket
+from collections.abc import Callable
+
+from mlops_scoring.wire.connection import ServerConnection
+from mlops_scoring.wire.limits import Limits
+from mlops_scoring.wire.messages import Request
+from mlops_scoring.wire.server import Handler, Listener
+from mlops_scoring.worker.loads import Loads
+from mlops_scoring.worker.run_threads import RunThreads
+
+_log = logging.getLogger("mlops_scoring.worker")
+
+_LOOK_AGAIN_SECONDS = 0.005
+_GRACE_SECONDS = 1.0
+"""For so long a client is left to others that have less to do. When none of them takes any by then, they hang."""
+
+_REST_SECONDS = 1.0
+"""Until the next attempt when the system has no file descriptor or memory for a connection."""
+
+
+class SharedListener(Listener):
+    """A worker's connections, on an address that it shares.
+
+    Its load is the requests that it has, and the connections that have not sent their first one: they are about to.
+
+    Args:
+        handler: Answers requests.
+        limits: Bounds of this worker's connections.
+        threads: Where requests wait and are answered.
+        loads: What the others have.
+    """
+
+    def __init__(self, handler: Handler, limits: Limits, threads: RunThreads, loads: Loads) -> None:
+        """Begin without connections."""
+        super().__init__(self._answer, limits)
+        self._handler = handler
+        self._threads = threads
+        self._loads = loads
+        self._new: set[ServerConnection] = set()
+        threads.eased = self._note
+        self._note()
+
+    def __call__(self) -> ServerConnection:
+        """Make the protocol of a new connection."""
+        connection = super().__call__()
+        self._new.add(connection)
+        self._note()
+        return connection
+
+    def lost(self, connection: ServerConnection) -> None:
+        """A connection has ended."""
+        super().lost(connection)
+        self._new.discard(connection)
+        self._note()
+
+    def _answer(self, request: Request, client: ServerConnection) -> None:
+        self._new.discard(client)
+        self._handler(request, client)
+        self._note()
+
+    def _note(self) -> None:
+        if not self.draining:
+            self._loads.tell(self._threads.pending + len(self._new))
+
+
+class Accepting:
+    """Accepts connections of a shared address, unless another worker has less to do and will.
+
+    Args:
+        place: The listening socket.
+        listener: Takes the connections.
+        loads: What this worker has to do, and what the others have.
+    """
+
+    def __init__(self, place: socket.socket, listener: SharedListener, loads: Loads) -> None:
+        """Begin to accept."""
+        self._place = place
+        self._listener = listener
+        self._loads = loads
+        self._loop = listener.loop
+        self._waiting = select.poll()
+        self._waiting.register(place, select.POLLIN)
+        self._left_since = 0.0
+        self._taken = loads.taken_by_others
+        self._alone = False  # nobody else has taken anything when it should have
+        self._timer: asyncio.TimerHandle | None = None
+        self._beginning: set[asyncio.Task[None]] = set()
+        place.setblocking(False)
+        self._loop.add_reader(place.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Accept no more, and leave what waits to the others."""
+        self._loads.leave()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._place.fileno())
+        self._place.close()
+
+    def _accept(self) -> None:
+        """Somebody waits; take one, for the next is perhaps another worker's."""
+        if not self._loads.is_least and not self._is_alone():
+            self._left_since = self._loop.time()
+            self._pause(_LOOK_AGAIN_SECONDS, self._look)
+            return
+        try:
+            accepted, _ = self._place.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was quicker, or the client has gone
+        except OSError as error:
+            _log.error("no connection can be accepted: %s", error)
+            self._pause(_REST_SECONDS, self._resume)
+            return
+        self._loads.take()
+        task = self._loop.create_task(self._begin(accepted, self._listener()))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _begin(self, accepted: socket.socket, connection: ServerConnection) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError as error:
+            _log.warning("a connection cannot begin: %s", error)
+            accepted.close()
+            self._listener.lost(connection)
+
+    def _pause(self, seconds: float, then: Callable[[], None]) -> None:
+        self._loop.remove_reader(self._place.fileno())
+        self._timer = self._loop.call_later(seconds, then)
+
+    def _resume(self) -> None:
+        self._timer = None
+        self._loop.add_reader(self._place.fileno(), self._accept)
+
+    def _look(self) -> None:
+        """Whether the client that was left to others has been taken, or is ours by now."""
+        now = self._loop.time()
+        if self._taken_by_others():
+            self._left_since = now
+        if not self._waiting.poll(0) or self._loads.is_least:
+            self._resume()
+        elif now - self._left_since < _GRACE_SECONDS:
+            self._timer = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
+        else:
+            self._alone = True
+            self._resume()
+
+    def _is_alone(self) -> bool:
+        self._alone = self._alone and not self._taken_by_others()
+        return self._alone
+
+    def _taken_by_others(self) -> bool:
+        """Whether others have taken connections since this was last asked."""
+        before, self._taken = self._taken, self._loads.taken_by_others
+        return before != self._taken
