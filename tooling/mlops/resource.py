@@ -357,6 +357,7 @@ class Event(StrEnum):
     OBSERVED = "observed"
     DENIED = "denied"
     ALLOWED = "allowed"
+    ROTATED = "rotated"
 
 
 class Recorder(Protocol):

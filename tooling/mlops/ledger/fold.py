@@ -11,6 +11,7 @@ What each event holds in its body:
 | allowed   | address, goal or null                                         | forgets it, or them all    |
 | observed  | observed {address: what differs, or null}                     | keeps what drift showed    |
 | approved  | any                                                           | nothing: it is looked up   |
+| rotated   | address, key, revoked                                         | nothing: it is looked up   |
 | finished, failed, interrupted | cause, where another run closes it        | closes the run             |
 """
 
@@ -52,7 +53,7 @@ def fold(state: State, record: Record) -> State:
             after = _allowed(after, record)
         case Event.OBSERVED:
             after = _observed(after, record)
-        case Event.APPROVED:
+        case Event.APPROVED | Event.ROTATED:
             pass
         case Event.FINISHED | Event.FAILED | Event.INTERRUPTED:
             after = _closed(after, record)

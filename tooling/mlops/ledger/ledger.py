@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _STAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
-_OUTSIDE_OF_RUNS = frozenset({Event.OBSERVED, Event.DENIED, Event.ALLOWED, Event.APPROVED})
+_OUTSIDE_OF_RUNS = frozenset({Event.OBSERVED, Event.DENIED, Event.ALLOWED, Event.APPROVED, Event.ROTATED})
 
 
 class Ledger:
@@ -207,7 +207,7 @@ class Ledger:
         """Add a record that belongs to no run; it needs no lock.
 
         Args:
-            event: observed, denied, allowed or approved.
+            event: observed, denied, allowed, approved or rotated.
             origin: Who and why.
             body: What the event asks for (see `mlops.ledger.fold`).
             digests: Of the plan that it is about.

@@ -49,6 +49,8 @@ def _what(record: Record) -> str:
         case Event.OBSERVED:
             observed = body.get("observed")
             told = f"observed {', '.join(observed) if isinstance(observed, dict) else ''}"
+        case Event.ROTATED:
+            told = f"{body.get('address')} {body.get('key')} key made anew"
         case Event.APPROVED:
             told = f"approved {record.digests.get('effect', '')[:12]}"
         case Event.FINISHED | Event.FAILED | Event.INTERRUPTED:

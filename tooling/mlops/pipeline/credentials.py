@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlops.driver import Guarding, Keys, KeyType, Token
-from mlops.errors import Blocked, Diagnostic
+from mlops.errors import Blocked, Diagnostic, MlopsError
+from mlops.pipeline.applying import origin_of
+from mlops.pipeline.planning import open_scopes
 from mlops.pipeline.reaching import live_endpoint, not_reachable
 from mlops.pipeline.workspace import Workspace
-from mlops.resource import Address
+from mlops.resource import JSON, Address, Event
 
 _TOKEN = "aml_token"  # noqa: S105 - the name of a mode
 _OPEN = "none"
@@ -46,9 +48,9 @@ def credentials(workspace: Workspace, stage: str, address: Address) -> Credentia
 
 
 def regenerate(
-    workspace: Workspace, stage: str, address: Address, key: KeyType, *, revoke: bool = False
+    workspace: Workspace, stage: str, address: Address, key: KeyType, *, revoke: bool = False, reason: str = ""
 ) -> Credentials:
-    """Make one of an endpoint's secrets anew; what was made with an old key opens nothing any more.
+    """Make one of an endpoint's secrets anew and record that in the ledger; an old key opens nothing any more.
 
     Args:
         workspace: The opened repository.
@@ -56,6 +58,7 @@ def regenerate(
         address: Which endpoint.
         key: Which secret.
         revoke: Of the signing key: believe no token any more that was issued so far.
+        reason: Why, for the ledger.
 
     Returns:
         What opens the endpoint now.
@@ -64,12 +67,25 @@ def regenerate(
         NotFound: It is not live.
         Blocked: It asks for none or for another kind, or its compute does not tell.
         TargetError: Nothing answered, it cannot be kept, or it was made anew too short a time ago.
+        MlopsError: It was made anew, and the ledger cannot be written.
     """
     guard, mode = _guard(workspace, stage, address)
     if (key is KeyType.SIGNING) != (mode == _TOKEN):
         raise _other_kind(address, mode, key)
     guard.regenerate(address, key, revoke=revoke)
+    body: dict[str, JSON] = {"address": str(address), "key": key.value, "revoked": revoke}
+    try:
+        _record(workspace, stage, reason or "a key was made anew", body)
+    except MlopsError as error:
+        detail = f"The {key} key of {address} is a new one, and the ledger does not say so."
+        raise type(error)(Diagnostic("Not recorded", detail), *error.diagnostics) from error
     return credentials(workspace, stage, address)
+
+
+def _record(workspace: Workspace, stage: str, reason: str, body: dict[str, JSON]) -> None:
+    scope = open_scopes(workspace, stage).stage
+    if scope is not None:
+        scope.ledger.append(Event.ROTATED, origin_of(workspace, reason), body=body)
 
 
 def _other_kind(address: Address, mode: str, key: KeyType) -> Blocked:

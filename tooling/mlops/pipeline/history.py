@@ -119,14 +119,25 @@ def _what(record: Record, look: Look) -> Iterator[str]:
         case Event.ALLOWED:
             yield f"{address} goal {short(str(body.get('goal') or 'any'))} may be tried again"
         case Event.OBSERVED:
-            for name, found in _mapping(body.get("observed")).items():
-                yield f"{name} {'is as applied again' if found is None else f'drifted: {_drift(found)}'}"
+            yield from _observed(body)
+        case Event.ROTATED:
+            yield f"{address} {_rotated(body)}"
         case Event.APPROVED:
             yield f"effect {short(record.digests.get('effect'))} approved"
         case Event.FINISHED | Event.FAILED | Event.INTERRUPTED:
             yield from (_result(result, look) for result in record.results)
         case _:
             assert_never(record.event)
+
+
+def _observed(body: Mapping[str, JSON]) -> Iterator[str]:
+    for name, found in _mapping(body.get("observed")).items():
+        yield f"{name} {'is as applied again' if found is None else f'drifted: {_drift(found)}'}"
+
+
+def _rotated(body: Mapping[str, JSON]) -> str:
+    revoked = "; what was issued with the old one opens nothing" if body.get("revoked") else ""
+    return f"{body.get('key')} key made anew{revoked}"
 
 
 def _until(text: object) -> str:
