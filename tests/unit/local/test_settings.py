@@ -80,6 +80,14 @@ def test_what_nobody_declared_is_drift_and_a_default_that_is_written_is_none() -
     assert list(diff(plain, written, from_live(live(written)), RULES)) == []
 
 
+def test_scale_settings_that_leave_the_number_to_instance_count_change_nothing() -> None:
+    """It is all that Azure ML's managed endpoints take, and means what local processes do anyway."""
+    plain, written = declared(), declared(scale_settings={"type": "default"})
+    assert list(diff(written, plain, from_live(live(plain)), RULES)) == []
+    assert names(live(written)) == names(live(plain))
+    assert not any("scale_settings" in path and not path.endswith("=target_utilization") for path in REFUSED)
+
+
 def test_the_defaults_that_rules_know_are_the_gateways() -> None:
     parsed = parse_configuration(json.dumps({**document(live(declared())), "limits": make_limits({"limits": LIMITS})}))
     assert parsed.limits == Limits()

@@ -112,13 +112,13 @@ def test_the_problems_of_files_and_of_all_stages_come_together(make_repository: 
             "models/fraud/2.yaml": "sha256: x\n",
             "endpoints/fraud/endpoint.yaml": deployments,
             "endpoints/fraud/dev.yaml": "compute: lapotp\n",
-            "endpoints/fraud/prod.yaml": "compute: laptop\ndeployments: {blue: {scale_settings: {type: default}}}\n",
+            "endpoints/fraud/prod.yaml": "compute: laptop\ndeployments: {blue: {scale_settings: {type: target_utilization}}}\n",
         }
     )
     found = validate(root)
     assert [(str(p.where), p.summary) for p in found.problems] == [
         ("endpoints/fraud/dev.yaml:1:10", "Unknown compute"),
-        ("endpoints/fraud/prod.yaml:2:22", "Not enforced by the compute"),
+        ("endpoints/fraud/prod.yaml:2:39", "Not enforced by the compute"),
         ("models/fraud/2.yaml:1:9", "Invalid value"),
     ]
     assert validate(root, cache=False).problems == validate(root).problems == found.problems

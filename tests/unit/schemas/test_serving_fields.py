@@ -9,6 +9,7 @@ import pytest
 from mlops.schemas.check import check_document
 from mlops.schemas.kinds import DocumentKind
 from mlops.schemas.problems import DocumentPath, Problem
+from mlops_scoring.collection.privacy import NEVER_CAPTURED
 
 SCRIPT = {"code": "code", "scoring_script": "score.py"}
 BLUE: dict[str, Any] = {"model": "fraud:4", "environment": "onnx:1"}
@@ -162,6 +163,37 @@ COLLECTIONS = (*COLLECTOR, "collections")
             "Unknown key",
             "within request_logging",
         ),
+        (
+            {"data_collector": {"collections": {"response": {}}, "request_logging": {"capture_headers": ["a"]}}},
+            (*COLLECTOR, "request_logging", "capture_headers"),
+            "Key without effect",
+            "model_inputs and request",
+        ),
+        (
+            {
+                "data_collector": {
+                    "collections": {"request": {"enabled": "False"}},
+                    "request_logging": {"capture_headers": ["a"]},
+                }
+            },
+            (*COLLECTOR, "request_logging", "capture_headers"),
+            "Key without effect",
+            "neither is collected",
+        ),
+        *(
+            (
+                {
+                    "data_collector": {
+                        "collections": {"Request": {}},
+                        "request_logging": {"capture_headers": ["a", name]},
+                    }
+                },
+                (*COLLECTOR, "request_logging", "capture_headers", 1),
+                "Header is never kept",
+                name,
+            )
+            for name in ("Authorization", "proxy-authorization", "COOKIE", "Set-Cookie")
+        ),
         ({"batching": {"max_batch_size": 8}}, ("batching",), "Missing key", "max_delay_ms"),
         ({"batching": {"max_batch_size": 1, "max_delay_ms": 5}}, ("batching", "max_batch_size"), "Invalid value", "2"),
         (
@@ -207,6 +239,22 @@ def test_azure_mls_own_spellings_are_read_as_what_they_mean() -> None:
         "rolling_rate": "Day",
         "sampling_rate": 0.5,
     }
+
+
+def test_the_rules_know_the_headers_that_the_scoring_server_never_writes() -> None:
+    for header in sorted(NEVER_CAPTURED):
+        collector = {"collections": {"request": {}}, "request_logging": {"capture_headers": [header]}}
+        assert [problem.summary for problem in problems(blue(data_collector=collector))] == ["Header is never kept"]
+
+
+def test_azure_mls_own_forms_of_where_data_goes_are_read() -> None:
+    """Computes refuse them or not; what they are told must not be hidden behind the form."""
+    asset = {"name": "inputs", "path": "azureml://datastores/d/paths/p", "version": 1, "data_id": "x"}
+    collections = {"model_inputs": {"data": asset}, "model_outputs": {"data": "azureml:outputs:1"}}
+    data = clean(blue(data_collector={"collections": collections, "request_logging": {}}))
+    collector = data["deployments"]["blue"]["data_collector"]
+    assert collector["collections"]["model_inputs"]["data"] == {**asset, "version": "1"}
+    assert collector["collections"]["model_outputs"]["data"] == "azureml:outputs:1"
 
 
 def test_what_is_written_is_kept_and_nothing_is_added() -> None:

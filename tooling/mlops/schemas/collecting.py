@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from mlops.schemas.fields import Document, Maybe, Percent
+from mlops.schemas.fields import Document, Maybe, Percent, Text
 from mlops.schemas.serving import CollectedData
 
 _SPELLINGS = {"true": True, "false": False}
@@ -54,7 +54,9 @@ class Collection(Document):
     hash: Maybe[FieldNames] = Field(
         default=None, description="Fields of the rows of which only a keyed digest is written."
     )
-    data: Maybe[CollectedData] = Field(default=None, description="Where Azure ML writes it; local computes decide it.")
+    data: Maybe[CollectedData | Text] = Field(
+        default=None, description="Where Azure ML writes it, or the data asset's reference; local computes decide it."
+    )
     client_id: Maybe[Annotated[str, Field(max_length=256)]] = Field(
         default=None, description="Identity with which Azure ML writes it."
     )
@@ -63,8 +65,8 @@ class Collection(Document):
 class RequestLogging(Document):
     """What is kept of a request beside its rows."""
 
-    capture_headers: Annotated[list[HeaderName], Field(max_length=100)] = Field(
-        description="Headers of the request that are written beside the rows."
+    capture_headers: Maybe[Annotated[list[HeaderName], Field(max_length=100)]] = Field(
+        default=None, description="Headers of the request that are written beside the rows; none if unset."
     )
 
 

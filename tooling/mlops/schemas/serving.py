@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from mlops.schemas.fields import Document, Duration, Maybe, Memory, Percent, Text
+from mlops.schemas.fields import Document, Duration, Maybe, Memory, Percent, Text, VersionText
 
 MACHINE_PATH_PATTERN = r"^(/|~/|\$\{env:[A-Za-z_][A-Za-z0-9_]*\})[^\x00-\x1f]*$"
 """Paths on the machine that serves: absolute, below the home folder, or beginning with an environment variable."""
@@ -98,4 +98,5 @@ class CollectedData(Document):
 
     name: Maybe[Text] = Field(default=None, description="Name of the data asset.")
     path: Maybe[Text] = Field(default=None, description="Address of the folder in a datastore.")
-    version: Maybe[Text] = Field(default=None, description="Version of the data asset.")
+    version: Maybe[VersionText] = Field(default=None, description="Version of the data asset.")
+    data_id: Maybe[Text] = Field(default=None, description="Identifier of the data asset.")

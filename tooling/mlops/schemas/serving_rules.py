@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops.errors import did_you_mean
@@ -11,6 +11,12 @@ from mlops.schemas.quantities import parse_memory
 
 _PLACES = {"model_inputs": "inputs", "model_outputs": "outputs", "request": "request", "response": "response"}
 """Collections that are filled without code, and the folders in which they are kept."""
+
+_WITH_HEADERS = frozenset({"model_inputs", "request"})
+"""Collections beside whose events the headers of their requests are written."""
+
+_NEVER_CAPTURED = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+"""Headers that the scoring server never writes."""
 
 _LARGEST_BODY = 64 * 2**20
 _SHORTEST, _LONGEST = 0.1, 86400.0
@@ -23,6 +29,7 @@ def serving_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _limits(data.get("limits", {}))
     for name, deployment in data["deployments"].items():
         yield from _collecting(name, deployment)
+        yield from _capturing(name, deployment.get("data_collector", {}))
         yield from _batching(name, deployment)
 
 
@@ -82,6 +89,20 @@ def _collecting(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:
         if both := sorted(set(collection.get("deny", ())) & set(collection.get("hash", ()))):
             detail = f"{', '.join(both)} can be left out or hashed, and not both."
             yield Problem((*path, "hash"), "Keys exclude each other", detail, "Name it in one of them.", at_key=True)
+
+
+def _capturing(name: str, collector: Mapping[str, Any]) -> Iterator[Problem]:
+    path = ("deployments", name, "data_collector", "request_logging", "capture_headers")
+    headers: Sequence[str] = collector.get("request_logging", {}).get("capture_headers", ())
+    for index, header in enumerate(headers):
+        if header.lower() in _NEVER_CAPTURED:
+            detail = f"{header} holds what opens an endpoint, and is never kept."
+            yield Problem((*path, index), "Header is never kept", detail, "Remove it.")
+    collections: Mapping[str, Mapping[str, Any]] = collector.get("collections", {})
+    kept = {called.lower() for called, collection in collections.items() if collection.get("enabled", True)}
+    if headers and not kept & _WITH_HEADERS:
+        detail = "Headers are written beside model_inputs and request, and neither is collected."
+        yield Problem(path, "Key without effect", detail, "Collect request or model_inputs, or remove it.", at_key=True)
 
 
 def _batching(name: str, deployment: Mapping[str, Any]) -> Iterator[Problem]:

@@ -33,6 +33,7 @@ def _defaulting(name: str, reason: str, within: Mapping[str, JSON]) -> tuple[Fie
 RULES: tuple[FieldRule, ...] = (
     FieldRule("deployments.*", FieldEffect.RESTART, _BESIDE),
     FieldRule("deployments.*.instance_count", FieldEffect.IN_PLACE, _FLEET, default=1),
+    FieldRule("deployments.*.scale_settings", FieldEffect.IN_PLACE, _NOTE, default={"type": "default"}),
     FieldRule("deployments.*.tags", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("deployments.*.properties", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("deployments.*.description", FieldEffect.IN_PLACE, _NOTE),
@@ -52,7 +53,8 @@ _REMOVE = "Remove it, or put it into the file of a stage whose compute does this
 
 REFUSED: Mapping[str, str] = {
     "deployments.*.instance_count>50": "It is one machine. Write 50 or less.",
-    "deployments.*.scale_settings": f"Local processes do not scale by load: set instance_count. {_REMOVE}",
+    "deployments.*.scale_settings.type=target_utilization": "Local processes do not scale by load: write default, and "
+    f"set instance_count. {_REMOVE}",
     "deployments.*.resources": f"Local processes share the machine without requests or limits. {_REMOVE}",
     "deployments.*.instance_type": f"There is one machine, this one. {_REMOVE}",
     "deployments.*.data_collector.collections.*.data": "Collected data lies in .mlops/collected, here. "
