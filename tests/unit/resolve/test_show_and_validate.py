@@ -106,13 +106,14 @@ def test_a_repository_without_problems(make_repository: MakeRepository) -> None:
 
 def test_the_problems_of_files_and_of_all_stages_come_together(make_repository: MakeRepository) -> None:
     deployments = "deployments: {blue: {model: fraud:1, environment: base:1}}\n"
+    scaling = "{type: target_utilization}"
     root = make_repository(
         {
             **FILES,
             "models/fraud/2.yaml": "sha256: x\n",
             "endpoints/fraud/endpoint.yaml": deployments,
             "endpoints/fraud/dev.yaml": "compute: lapotp\n",
-            "endpoints/fraud/prod.yaml": "compute: laptop\ndeployments: {blue: {scale_settings: {type: target_utilization}}}\n",
+            "endpoints/fraud/prod.yaml": f"compute: laptop\ndeployments: {{blue: {{scale_settings: {scaling}}}}}\n",
         }
     )
     found = validate(root)

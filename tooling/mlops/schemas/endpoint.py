@@ -1,6 +1,7 @@
 """`endpoints/<name>/endpoint.yaml`, merged with the patch of a stage; the fields are Azure ML's where it has them.
 
-Defaults are Azure ML's and are described, never filled in: a spec holds what the user wrote.
+Defaults are described, never filled in: a spec holds what the user wrote. They are Azure ML's, but for `auth_mode`, which
+is `key` there and `none` here, because local endpoints listen on loopback only.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ class Endpoint(File):
     auth_mode: Maybe[Literal["none", "key", "aml_token"]] = Field(
         default=None,
         description="Who may call it: none, whoever reaches the compute; key, who has one of two keys; aml_token, who "
-        "has a token that expires soon. None if unset.",
+        "has a token that expires soon. None if unset, where Azure ML's is key.",
     )
     tls: Maybe[Tls] = Field(default=None, description="The certificate for https; http if unset.")
     limits: Maybe[Limits] = Field(default=None, description="What clients may make the gateway hold.")
