@@ -1,7 +1,7 @@
 """`endpoints/<name>/endpoint.yaml`, merged with the patch of a stage; the fields are Azure ML's where it has them.
 
-Defaults are described, never filled in: a spec holds what the user wrote. They are Azure ML's, but for `auth_mode`, which
-is `key` there and `none` here, because local endpoints listen on loopback only.
+Defaults are described, never filled in: a spec holds what the user wrote. They are Azure ML's, but for `auth_mode`,
+which is `key` there and `none` here, because local endpoints listen on loopback only.
 """
 
 from __future__ import annotations
