@@ -96,10 +96,17 @@ def test_a_payload_keeps_its_value_in_one_line(text: str) -> None:
     assert json.loads(written) == json.loads(text)
 
 
-@pytest.mark.parametrize("text", ["", "{", "NaN", "[-Infinity]", '{"a": 1}{', "\ufeff{}", "'a'"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "NaN", "[-Infinity]", '{"a": 1}{', "\ufeff{}", "'a'", "[01]", "[1.]", "[-]", "[1e]", "[.5]"]
+)
 def test_a_payload_that_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_payload(text)
+
+
+def test_numbers_of_any_size_are_json() -> None:
+    text = f"[{'9' * 10_000}, -1e999, 0.{'3' * 400}]"
+    assert parse_payload(text).text == text
 
 
 def test_data_that_cannot_be_written_says_so() -> None:
