@@ -109,12 +109,33 @@ def test_the_openapi_document_is_valid_and_leads_to_the_endpoint(echo: Laptop) -
 
 def test_power_bi_reads_swagger_2_with_named_input_and_output(echo: Laptop) -> None:
     """It looks for the definitions of what goes in and out, as Azure ML's documentation of schema generation says."""
-    document: dict[str, Any] = json.loads(shown(echo, "--client", "powerbi"))
+    done = echo.run("show", "hello", "--stage", "dev", "--client", "powerbi")
+    assert done.returncode == 0
+    assert "Request is not described" in done.stderr  # by nothing that the script says
+    document: dict[str, Any] = json.loads(done.stdout)
     OpenAPIV2SpecValidator(document).validate()
     assert document["swagger"] == "2.0"
     assert (document["schemes"], document["host"]) == (["http"], f"127.0.0.1:{echo.port()}")
     assert document["definitions"]["ServiceInput"]["example"] == json.loads(BODY)
     assert "ServiceOutput" in document["definitions"]
+
+
+def test_power_bi_finds_the_fields_that_a_request_is_said_to_have(laptop: Laptop) -> None:
+    """As inference-schema's decorators, a model of ONNX or, here, a document beside the script says them."""
+    row = {"type": "object", "properties": {"who": {"type": "string"}}}
+    body = {"name": "body", "in": "body", "schema": {"$ref": "#/definitions/ServiceInput"}}
+    own = {
+        "swagger": "2.0",
+        "info": {"title": "Greetings", "version": "7"},
+        "paths": {"/score": {"post": {"parameters": [body], "responses": {"200": {"description": "A greeting."}}}}},
+        "definitions": {"ServiceInput": row},
+    }
+    laptop.declare()
+    laptop.write("endpoints/hello/code/swagger2.json", own)
+    laptop.apply()
+    document: dict[str, Any] = json.loads(shown(laptop, "--client", "powerbi"))
+    OpenAPIV2SpecValidator(document).validate()
+    assert document["definitions"]["ServiceInput"]["properties"] == row["properties"]
 
 
 def test_a_document_of_the_users_own_is_kept(laptop: Laptop) -> None:

@@ -14,11 +14,11 @@ from mlops.pipeline.serving import sample_request
 from mlops.pipeline.workspace import Workspace
 from mlops.reports.clients import Call, Language, render_client
 from mlops.reports.clients.call import body_text
-from mlops.reports.openapi import Facts, complete, render_openapi
+from mlops.reports.openapi import Facts, complete, names_fields, render_openapi
 from mlops.resource import Address, Observed
 from mlops.rollout import traffic_of
 
-__all__ = ["Language", "client", "openapi", "swagger"]
+__all__ = ["Language", "client", "openapi", "swagger", "without_fields"]
 
 _OPENAPI = ("3.1", "3")
 _SWAGGER = ("2",)
@@ -70,6 +70,17 @@ def openapi(workspace: Workspace, stage: str, address: Address, deployment: str 
 def swagger(workspace: Workspace, stage: str, address: Address, deployment: str | None = None) -> str:
     """The Swagger 2.0 document of a live endpoint, which Power BI reads; arguments and errors as of `openapi`."""
     return _described(_endpoint(workspace, stage, address), deployment, _SWAGGER)
+
+
+def without_fields(document: str) -> Diagnostic | None:
+    """What to tell of a Swagger 2.0 document from which a tool can make no parameters; None where it can."""
+    if names_fields(json.loads(document)):
+        return None
+    return Diagnostic(
+        "Request is not described",
+        "The document does not say of which fields a request consists, so tools make no parameters of it.",
+        todo="Describe what run() takes by inference-schema's decorators, or put a swagger.json beside the script.",
+    )
 
 
 def client(workspace: Workspace, stage: str, address: Address, language: Language) -> str:

@@ -56,6 +56,18 @@ def complete(document: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     return made
 
 
+def names_fields(document: Mapping[str, Any]) -> bool:
+    """Whether a Swagger 2.0 document says of what parts a request consists, from which tools make parameters."""
+    parameters = (_below(document, "paths", _SCORE, "post") or {}).get("parameters")
+    for parameter in parameters if isinstance(parameters, list) else ():
+        schema = _below(parameter, "schema") or {}
+        name = str(schema.get("$ref", "")).removeprefix("#/definitions/")
+        found = (_below(document, "definitions", name) or {}) if name else schema
+        if found.get("properties") or found.get("items"):
+            return True
+    return False
+
+
 def render_openapi(document: Mapping[str, Any]) -> str:
     """The document as JSON; it is ASCII, so that nothing in it acts on a terminal."""
     return json.dumps(document, indent=2) + "\n"

@@ -72,7 +72,10 @@ def _consuming(address: str, stage: str | None, client: str | None) -> str:
         case None:
             return consuming.openapi(workspace, chosen, found)
         case "powerbi":
-            return consuming.swagger(workspace, chosen, found)
+            document = consuming.swagger(workspace, chosen, found)
+            if (poor := consuming.without_fields(document)) is not None:
+                terminal().warn(poor)
+            return document
         case _:
             return consuming.client(workspace, chosen, found, consuming.Language(client))
 
