@@ -66,6 +66,11 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
         pytest.param(HEAD + CHUNKED + b"\r\n2\n{}\n0\n\n", 400, id="chunks with bare LF"),
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="no host"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, id="two hosts"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, id="host with space"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a,b@c\r\n\r\n", 400, id="host with user"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, id="host with path"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400, id="host with bad port"),
+        pytest.param(b"GET / HTTP/1.0\r\nHost: [::1\r\n\r\n", 400, id="host with half an address"),
         pytest.param(b"GET /\r\n\r\n", 505, id="HTTP/0.9"),
         pytest.param(b"GET / HTTP/1.2\r\nHost: t\r\n\r\n", 400, id="HTTP/1.2"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2 preface"),
@@ -82,6 +87,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
         pytest.param(
             HEAD + b"".join(b"X-%d: b\r\n" % number for number in range(200)) + b"\r\n", 431, id="many headers"
         ),
+        pytest.param(HEAD + CHUNKED + b"\r\n0\r\nX: " + b"a" * 600_000, 431, id="endless trailer"),
+        pytest.param(HEAD + CHUNKED + b"\r\n1\r\na\r\n1;" + b"a" * 600_000, 431, id="endless chunk extension"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, id="TLS"),
     ],
 )
@@ -91,6 +98,19 @@ def test_is_refused_and_the_connection_ends(endpoint: Supervised, sent: bytes, s
     assert received.count(b"content-length: ") == 1
     assert b"\r\nconnection: close\r\n" in received
     assert b'{"message": "' in received
+
+
+@pytest.mark.parametrize(
+    "host", [b"", b" ", b"t", b"A-b.c_d:", b"t:8080 ", b"[::1]:80", b"[fe80::1%25eth0]", b"%2Frun%2Fa.sock"]
+)
+def test_a_host_may_be_whatever_names_one(endpoint: Supervised, host: bytes) -> None:
+    once = b"GET / HTTP/1.1\r\nHost:" + host + b"\r\n\r\n"
+    assert exchange(endpoint.port, once + once, half_close=True).count(b"HTTP/1.1 200 ") == 2
+
+
+def test_a_second_host_on_a_connection_is_looked_at_too(endpoint: Supervised) -> None:
+    received = exchange(endpoint.port, b"GET / HTTP/1.1\r\nHost: t\r\n\r\nGET / HTTP/1.1\r\nHost: t u\r\n\r\n")
+    assert received.index(b"HTTP/1.1 200 ") < received.index(b"HTTP/1.1 400 ")
 
 
 def test_nothing_of_a_refused_request_reached_a_worker(endpoint: Supervised) -> None:

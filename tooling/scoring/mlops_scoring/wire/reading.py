@@ -22,6 +22,8 @@ from mlops_scoring.wire.messages import Refusal, Request
 _MAX_OFFERS = 16
 _COMMON_OPTIONS = frozenset({b"keep-alive", b"close"})
 _CHECKED = frozenset({b"content-length", b"transfer-encoding", b"expect", b"connection"})
+_HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]*\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]*)?")
+"""RFC 9112, section 3.2: a name or an address, perhaps none, and perhaps a port."""
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -74,12 +76,13 @@ class RequestReader:
         self._held_bytes = limits.stream_bytes if streaming else limits.body_bytes
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
-        self._head_bytes = 0
+        self._apart = 0  # bytes since the last piece of a body: a head, a chunk's extension, a trailer
         self._body_bytes = 0
+        self._host = b""  # the last one that was found valid
 
     def feed(self, data: bytes) -> None:
         """Parse; afterwards look at the attributes."""
-        self._head_bytes += len(data)
+        self._apart += len(data)
         for _ in range(_MAX_OFFERS):
             try:
                 self._parser.feed_data(data)
@@ -96,8 +99,9 @@ class RequestReader:
             break
         else:
             self.refusal = Refusal(400, "Too many offers of another protocol.")
-        if self.stage is Stage.HEAD and self._head_bytes > self._limits.head_bytes and self.refusal is None:
-            self.refusal = Refusal(431, "The request's headers are too large.")
+        if self._apart > self._limits.head_bytes and self.stage is not Stage.IDLE and self.refusal is None:
+            what = "headers" if self.stage is Stage.HEAD else "trailers or chunk sizes"
+            self.refusal = Refusal(431, f"The request's {what} are too large.")
 
     def drop_partial(self) -> None:
         """Forget a request that was given out and waits for its turn, but whose body will not come to its end."""
@@ -164,13 +168,19 @@ class RequestReader:
                 self.refusal = refusal
                 raise _Refused
         self.stage = Stage.BODY
-        self._body_bytes = 0
+        self._body_bytes = self._apart = 0
 
     def _check_headers(self, request: Request) -> None:
         names = [name for name, _ in request.headers]
         hosts = names.count(b"host")
         if hosts > 1 or (request.modern and not hosts):
             self._refuse(400, "A request has exactly one Host header.")
+        if hosts:
+            host = request.headers[names.index(b"host")][1]
+            if host != self._host:
+                if _HOST.fullmatch(host.strip(b" \t")) is None:
+                    self._refuse(400, "The Host header is not valid.")
+                self._host = host
         if names.count(b"authorization") > 1:
             self._refuse(400, "A request has at most one Authorization header.")
         for name, value in request.headers:
@@ -211,6 +221,7 @@ class RequestReader:
         request = self._request
         self.wants_continue = False
         self.received += len(body)
+        self._apart = 0
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes:
             self._refuse(413, f"A request's body has at most {self._limits.body_bytes} bytes.")
@@ -240,7 +251,7 @@ class RequestReader:
         """The request is whole."""
         self.wants_continue = False
         self.stage = Stage.IDLE
-        self._head_bytes = 0
+        self._apart = 0
         request, self._request = self._request, Request()
         if request.inflow is None:
             self.requests.append(request)
