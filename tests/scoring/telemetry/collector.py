@@ -127,6 +127,8 @@ def _values(attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - repeated KeyVa
 
 def _value(value: Any) -> Any:  # noqa: ANN401 - AnyValue
     kind = value.WhichOneof("value")
+    if kind is None:
+        return None
     if kind == "array_value":
         return [_value(item) for item in value.array_value.values]
     return getattr(value, kind)

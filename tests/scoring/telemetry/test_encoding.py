@@ -18,7 +18,8 @@ from mlops_scoring.telemetry.trace_context import TraceContext, read_trace_conte
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 whole = st.integers(-(2**63), 2**63 - 1)
 number = st.floats(allow_nan=False)
-value = st.one_of(text, st.booleans(), whole, number, st.lists(text, max_size=3), st.lists(whole, max_size=3))
+several = st.one_of(st.lists(text | st.none(), max_size=3), st.lists(whole, max_size=3))
+value = st.one_of(text, st.booleans(), whole, number, several)
 attributes = st.lists(st.tuples(text, value), max_size=4, unique_by=lambda pair: pair[0])
 span_id, trace_id, nanoseconds = st.integers(1, 2**64 - 1), st.integers(1, 2**128 - 1), st.integers(0, 2**63)
 spans = st.builds(
@@ -45,6 +46,8 @@ spans = st.builds(
 def plain(pairs: object) -> list[tuple[str, object]]:
     def one(found: object) -> object:
         kind = found.WhichOneof("value")  # type: ignore[attr-defined]  # an AnyValue
+        if kind is None:
+            return None
         got = getattr(found, kind)
         return [one(item) for item in got.values] if kind == "array_value" else got
 

@@ -7,7 +7,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from mlops_scoring.telemetry.exporting import SpanQueue
+import pytest
+
+from mlops_scoring.telemetry.exporting import MetricClock, SpanQueue
+from mlops_scoring.telemetry.families import Family, counter
 from mlops_scoring.telemetry.posting import Outcome
 from mlops_scoring.telemetry.spans import Span
 
@@ -80,3 +83,52 @@ def test_what_the_collector_does_not_want_is_dropped_and_the_next_is_sent() -> N
     queue.close(20)
     assert gate.taken == [3]
     assert (queue.sent, queue.dropped) == (1, 2)
+
+
+class Fragile:
+    """Cannot write what has a forbidden number; the rest is taken."""
+
+    def __init__(self) -> None:
+        self.taken: list[object] = []
+        self.changed = threading.Condition()
+
+    def send_spans(self, spans: Sequence[Span], timeout: float) -> Outcome:
+        del timeout
+        return self._take([span.span_id for span in spans])
+
+    def send_metrics(self, families: Sequence[Family], timeout: float) -> Outcome:
+        del timeout
+        return self._take([point.value for family in families for point in family.points])
+
+    def _take(self, values: Sequence[object]) -> Outcome:
+        if 13 in values:
+            raise TypeError("s3cr3t")
+        with self.changed:
+            self.taken += values
+            self.changed.notify_all()
+        return Outcome()
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_span_that_cannot_be_written_costs_its_batch_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    sink = Fragile()
+    queue = SpanQueue(sink, delay=3600, limit=100, batch=2)
+    for number in (1, 2, 3, 13, 4, 5, 13, 13, 6):
+        queue.record(make_span(number))
+    queue.close(20)
+    assert sink.taken == [1, 2, 4, 5, 6]
+    assert (queue.sent, queue.dropped) == (5, 4)
+    assert [record.message for record in caplog.records] == ["Some spans cannot be written, and are dropped: TypeError"]
+
+
+def test_metrics_that_cannot_be_written_once_are_sent_the_next_time(caplog: pytest.LogCaptureFixture) -> None:
+    sink = Fragile()
+    values = iter([13, 13])
+    clock = MetricClock(sink, lambda: [counter("c", "C", next(values, 1))], 0.01)
+    with sink.changed:
+        assert sink.changed.wait_for(lambda: sink.taken, 20)
+    clock.close(20)
+    assert set(sink.taken) == {1}
+    assert len(caplog.records) == 1

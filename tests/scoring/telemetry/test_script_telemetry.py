@@ -37,6 +37,7 @@ def run(data):
     oddities.labels('a"b\\n{}').inc()
     with tracer.start_as_current_span("predict") as span:
         span.set_attribute("rows", 3)
+        span.set_attribute("features", ["a", None])
         span.add_event("half")
         with tracer.start_as_current_span("inner", kind=trace.SpanKind.CLIENT) as inner:
             inner.set_status(trace.StatusCode.ERROR, "sad")
@@ -73,7 +74,8 @@ def test_a_scripts_spans_are_children_of_the_workers(
     assert outer.parent_id == served.span_id
     assert inner.parent_id == outer.span_id
     assert {span.trace_id for span in collector.spans} == {"0af7651916cd43dd8448eb211c80319c"}
-    assert (outer.scope, outer.attributes, outer.events) == ("my.library", {"rows": 3}, ["half"])
+    attributes = {"rows": 3, "features": ["a", None]}
+    assert (outer.scope, outer.attributes, outer.events) == ("my.library", attributes, ["half"])
     assert (inner.kind, inner.status) == (3, 2)
     assert worker.ask("{}", headers={"traceparent": PARENT.replace("-01", "-00")}).status == 200
     collector.wait(lambda: len(collector.metrics) > 2, "time in which spans would have come")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.scoring.certificates import make_pair
@@ -95,6 +96,30 @@ def test_telemetry_of_the_gateway_changes_without_a_restart(serving: Supervised,
         assert serving.put(document).status == 200
         second.wait(lambda: len(second.named("gateway")) == 1, "the second span")
         assert serving.score().status == 200
+
+
+def test_totals_are_since_one_moment_whatever_of_telemetry_changes(serving: Supervised, collector: Collector) -> None:
+    """A new start would mean that they began anew, and all that was counted before would be counted again."""
+    document = serving.status()["configuration"]
+    assert serving.put({**document, "telemetry": {"otlp_endpoint": collector.url}}).status == 200
+    assert serving.score().status == 200
+    changed = {"otlp_endpoint": collector.url, "access_log": 0.5}
+    assert serving.put({**document, "telemetry": changed}).status == 200
+    collector.wait(lambda: len(sent_by_gateway(collector)) == 1, "the first sink's last values")
+    assert serving.score().status == 200
+    assert serving.put(document).status == 200
+    collector.wait(lambda: len(sent_by_gateway(collector)) == 2, "the second sink's last values")
+    first, second = sent_by_gateway(collector)
+    totals = {name for name, found in second.items() if name != "resource" and found[0] != "gauge"}
+    assert totals >= {"mlops_gateway_requests", "mlops_gateway_request_duration_seconds"}
+    starts = {point.start_time_unix_nano for sent in (first, second) for name in totals for point in sent[name][1]}
+    assert len(starts) == 1
+    assert starts.pop() <= min(point.time_unix_nano for point in first["mlops_gateway_requests"][1])
+
+
+def sent_by_gateway(collector: Collector) -> list[dict[str, Any]]:
+    """Metrics in the order they came."""
+    return [sent for sent in collector.metrics if sent["resource"]["mlops.component"] == "gateway"]
 
 
 def test_a_failed_run_is_an_error_and_a_bad_request_is_none(start_worker: StartWorker, collector: Collector) -> None:

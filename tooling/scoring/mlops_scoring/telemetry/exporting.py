@@ -54,6 +54,14 @@ class _Patience:
         self._failures = 0
         self._telling = False
         self._told = -math.inf
+        self._bug_told = -math.inf
+
+    def tell_bug(self, error: Exception) -> None:
+        """Say that some could not even be written; without the error's text, which may have credentials in it."""
+        now = time.monotonic()
+        if now - self._bug_told >= _QUIET_SECONDS:
+            self._bug_told = now
+            _log.error("Some %s cannot be written, and are dropped: %s", self._what, type(error).__name__)
 
     def note(self, outcome: Outcome) -> None:
         now = time.monotonic()
@@ -133,7 +141,12 @@ class SpanQueue:
             if left <= 0:
                 return
             spans = [self._pending.popleft() for _ in range(min(self._batch, len(self._pending)))]
-            outcome = self._sink.send_spans(spans, left)
+            try:
+                outcome = self._sink.send_spans(spans, left)
+            except Exception as error:  # noqa: BLE001 - what a script put into one span must not cost those to come
+                self.dropped += len(spans)
+                self._patience.tell_bug(error)
+                continue
             self._patience.note(outcome)
             if outcome.problem is None:
                 self.sent += len(spans)
@@ -182,4 +195,9 @@ class MetricClock:
         except Exception:  # noqa: BLE001 - a script's own instruments may raise anything
             _log.exception("metrics cannot be read")
             return
-        self._patience.note(self._sink.send_metrics(families, left))  # what failed is sent next time: values are totals
+        try:
+            outcome = self._sink.send_metrics(families, left)
+        except Exception as error:  # noqa: BLE001 - as of spans
+            self._patience.tell_bug(error)
+            return
+        self._patience.note(outcome)  # what failed is sent next time: values are totals

@@ -132,7 +132,8 @@ def _key(name: str) -> bytes:
     return text(1, name)
 
 
-def _value(value: AttributeValue) -> bytes:
+def _value(value: AttributeValue | None) -> bytes:
+    """An `AnyValue`; whatever a script gives as one, for its span must not be the end of all spans."""
     match value:
         case str():
             return text(1, value)
@@ -142,5 +143,7 @@ def _value(value: AttributeValue) -> bytes:
             return whole(3, value)
         case float():
             return double(4, value)
-        case _:
+        case list() | tuple():
             return block(5, *(block(1, _value(item)) for item in value))
+        case _:
+            return b"" if value is None else text(1, str(value))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import time
+from functools import cache
 from pathlib import Path
 
 from mlops_scoring.telemetry.families import Family, counter, gauge
@@ -20,7 +22,6 @@ def process_families() -> list[Family]:
     try:
         own = Path("/proc/self")
         fields = (own / "stat").read_bytes().rpartition(b")")[2].split()
-        started = _boot_time() + int(fields[_START_TIME]) / _TICKS
         open_files = sum(1 for _ in (own / "fd").iterdir())
     except (OSError, ValueError, IndexError):
         return families
@@ -28,12 +29,25 @@ def process_families() -> list[Family]:
     families += [
         gauge("process_virtual_memory_bytes", "Virtual memory size.", int(fields[_VIRTUAL]), "By"),
         gauge("process_resident_memory_bytes", "Resident memory size.", int(fields[_RESIDENT]) * _PAGE, "By"),
-        gauge("process_start_time_seconds", "Start time of the process since the epoch.", started, "s"),
+        gauge("process_start_time_seconds", "Start time of the process since the epoch.", process_start(), "s"),
         gauge("process_open_fds", "Open file descriptors.", open_files, "{file}"),
         gauge("process_max_fds", "Limit of open file descriptors.", limit, "{file}"),
         gauge("process_threads", "Threads.", int(fields[_THREADS]), "{thread}"),
     ]
     return families
+
+
+@cache
+def process_start() -> float:
+    """When this process began, in seconds since the epoch; always the same, though the clock may be set meanwhile.
+
+    Where the system does not tell: when it was first asked for.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        return _boot_time() + int(fields[_START_TIME]) / _TICKS
+    except (OSError, ValueError, IndexError):
+        return time.time()
 
 
 def _boot_time() -> int:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
+_Single = str | bool | int | float
+AttributeValue = _Single | Sequence[str | None] | Sequence[bool | None] | Sequence[int | None] | Sequence[float | None]
 """What OpenTelemetry allows as a value."""
 
 Attributes = Sequence[tuple[str, AttributeValue]]
