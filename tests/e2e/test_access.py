@@ -218,6 +218,18 @@ def test_what_nobody_declared_is_seen_and_undone(laptop: Laptop) -> None:
     assert json.loads(home(laptop).configuration.read_bytes()) == told
 
 
+def test_requests_are_logged_from_the_next_one_on_and_no_worker_is_started_anew(laptop: Laptop) -> None:
+    laptop.declare()
+    laptop.converge()
+    before = laptop.expect(0, "score", "hello")
+    laptop.declare(telemetry={"access_log": "100%"})
+    planned = laptop.expect(0, "plan")
+    assert "restart" not in planned
+    laptop.converge()
+    assert (ask(laptop), laptop.expect(0, "score", "hello")) == (200, before)
+    assert "POST /score 200 " in laptop.expect(0, "logs", "hello")
+
+
 def test_https_is_turned_on_renewed_and_off(laptop: Laptop, tmp_path: Path) -> None:
     first = make_pair(tmp_path / "tls")
     laptop.variables["CERTIFICATES"] = str(tmp_path / "tls")

@@ -307,10 +307,10 @@ MONITORED = {
 
 
 def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare: Declare) -> None:
-    """Each deployment is started with the endpoint's telemetry, so it is in both places."""
+    """Each deployment is started with the endpoint's telemetry, so it is in both places; what is logged is the gateway's."""
     stage = (
         "compute: laptop\nauth_mode: key\ntls: {certificate: /tls/c.pem, key: ~/k.pem}\n"
-        "telemetry: {otlp_endpoint: 'http://127.0.0.1:4318', sampling_ratio: 10%}\n"
+        "telemetry: {otlp_endpoint: 'http://127.0.0.1:4318', sampling_ratio: 10%, access_log: 1%}\n"
         "deployments:\n  blue:\n    model: fraud:1\n    app_insights_enabled: true\n"
         "    data_collector: {collections: {model_inputs: {enabled: 'True', deny: [ssn]}}}\n"
     )
@@ -321,7 +321,7 @@ def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare:
         **plain,
         "auth_mode": "key",
         "tls": {"certificate": "/tls/c.pem", "key": "~/k.pem"},
-        "telemetry": telemetry,
+        "telemetry": {**telemetry, "access_log": 0.01},
         "deployments": {
             "blue": {
                 **plain["deployments"]["blue"],

@@ -75,6 +75,12 @@ def clean(data: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
             "Invalid value",
             "between 0% and 100%",
         ),
+        (
+            {"telemetry": {"access_log": "101%"}},
+            ("telemetry", "access_log"),
+            "Invalid value",
+            "between 0% and 100%",
+        ),
         ({"limits": {"max_body_size": "65Mi"}}, ("limits", "max_body_size"), "Invalid value", "64Mi or less"),
         ({"limits": {"max_body_size": "1 MB"}}, ("limits", "max_body_size"), "Invalid value", "no amount of memory"),
         ({"limits": {"head_timeout": "1ms"}}, ("limits", "head_timeout"), "Invalid value", "from 100ms to 1d"),

@@ -54,13 +54,20 @@ class Tls(Document):
 
 
 class Telemetry(Document):
-    """Where traces and metrics are sent, by the gateway and by every deployment."""
+    """Where traces and metrics are sent, by the gateway and by every deployment, and what the gateway logs."""
 
-    otlp_endpoint: Address = Field(
-        description="Address of an OpenTelemetry collector that speaks OTLP over HTTP, such as http://127.0.0.1:4318."
+    otlp_endpoint: Maybe[Address] = Field(
+        default=None,
+        description="Address of an OpenTelemetry collector that speaks OTLP over HTTP, such as http://127.0.0.1:4318. "
+        "Nothing is sent if unset.",
     )
     sampling_ratio: Maybe[Percent] = Field(
         default=None, description="Share of the traces that begin here and are kept, such as 10% or 0.1; all if unset."
+    )
+    access_log: Maybe[Percent] = Field(
+        default=None,
+        description="Share of the requests about which the gateway logs a line, such as 1%; where it is above 0, every "
+        "5xx has one. None if unset.",
     )
 
 

@@ -42,7 +42,9 @@ RULES: tuple[FieldRule, ...] = (
     FieldRule("auth_mode", FieldEffect.IN_PLACE, "the gateway asks for it from the next request on", default=OPEN),
     FieldRule("tls", FieldEffect.RESTART, _LISTENER, default={}),
     *_defaulting("limits", "the gateway keeps them from the next connection on", LIMITS),
-    *_defaulting("telemetry", "the gateway sends there from the next request on", {"sampling_ratio": 1}),
+    *_defaulting(
+        "telemetry", "the gateway sends there from the next request on", {"sampling_ratio": 1, "access_log": 0}
+    ),
     FieldRule("sample_request", FieldEffect.IN_PLACE, "it is sent after a change, and no process needs it"),
     FieldRule("tags", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("properties", FieldEffect.IN_PLACE, _NOTE),
