@@ -42,9 +42,9 @@ class Loads:
         self._taken[self._number] = (self._taken[self._number] + 1) & _ABSENT
 
     @property
-    def is_least(self) -> bool:
-        """Whether no other worker has less to do."""
-        return self._loads[self._number] <= min(self._loads)
+    def least(self) -> int:
+        """What the worker has to do that has the least to do."""
+        return min(self._loads)
 
     @property
     def taken_by_others(self) -> int:

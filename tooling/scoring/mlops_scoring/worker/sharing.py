@@ -17,9 +17,12 @@ from mlops_scoring.worker.run_threads import RunThreads
 
 _log = logging.getLogger("mlops_scoring.worker")
 
+_HEAD_START_SECONDS = 0.001
+"""For so long others go first where all threads of all workers are taken, and they have less waiting."""
+
 _LOOK_AGAIN_SECONDS = 0.005
 _GRACE_SECONDS = 1.0
-"""For so long a client is left to others that have less to do. When none of them takes any by then, they hang."""
+"""For so long a client is left to others that have a free thread. When none of them takes any by then, they hang."""
 
 _REST_SECONDS = 1.0
 """Until the next attempt when the system has no file descriptor or memory for a connection."""
@@ -28,24 +31,28 @@ _REST_SECONDS = 1.0
 class SharedListener(Listener):
     """A worker's connections, on an address that it shares.
 
-    Its load is the requests that it has, and the connections that have not sent their first one: they are about to.
-
     Args:
         handler: Answers requests.
         limits: Bounds of this worker's connections.
         threads: Where requests wait and are answered.
-        loads: What the others have.
+        loads: Where this worker tells how much it has to do.
+
+    Attributes:
+        load: The requests that it has, and the connections that have not sent their first one: they are about to.
+        eased: Called when the load has become less.
     """
 
     def __init__(self, handler: Handler, limits: Limits, threads: RunThreads, loads: Loads) -> None:
         """Begin without connections."""
         super().__init__(self._answer, limits)
+        self.load = 0
+        self.eased: Callable[[], None] | None = None
         self._handler = handler
         self._threads = threads
         self._loads = loads
         self._new: set[ServerConnection] = set()
         threads.eased = self._note
-        self._note()
+        loads.tell(0)
 
     def __call__(self) -> ServerConnection:
         """Make the protocol of a new connection."""
@@ -60,23 +67,42 @@ class SharedListener(Listener):
         self._new.discard(connection)
         self._note()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a further request would get a thread at once."""
+        return self.load < self._threads.count
+
+    @property
+    def others_have_room(self) -> bool:
+        """Whether it would get one of another worker."""
+        return self._loads.least < self._threads.count
+
+    @property
+    def has_least(self) -> bool:
+        """Whether no other worker has less to do."""
+        return self.load <= self._loads.least
+
     def _answer(self, request: Request, client: ServerConnection) -> None:
         self._new.discard(client)
         self._handler(request, client)
         self._note()
 
     def _note(self) -> None:
-        if not self.draining:
-            self._loads.tell(self._threads.pending + len(self._new))
+        before, self.load = self.load, self._threads.pending + len(self._new)
+        if self.draining or self.load == before:
+            return
+        self._loads.tell(self.load)
+        if self.load < before and self.eased is not None:
+            self.eased()
 
 
 class Accepting:
-    """Accepts connections of a shared address, unless another worker has less to do and will.
+    """Accepts connections of a shared address, unless another worker can answer sooner.
 
     Args:
         place: The listening socket.
         listener: Takes the connections.
-        loads: What this worker has to do, and what the others have.
+        loads: Where the workers tell how many connections they have taken.
     """
 
     def __init__(self, place: socket.socket, listener: SharedListener, loads: Loads) -> None:
@@ -90,32 +116,81 @@ class Accepting:
         self._left_since = 0.0
         self._taken = loads.taken_by_others
         self._alone = False  # nobody else has taken anything when it should have
-        self._timer: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._rest: asyncio.TimerHandle | None = None
         self._beginning: set[asyncio.Task[None]] = set()
         place.setblocking(False)
-        self._loop.add_reader(place.fileno(), self._accept)
+        self._resume()
+        listener.eased = self._ease
 
     def close(self) -> None:
         """Accept no more, and leave what waits to the others."""
+        self._listener.eased = None
         self._loads.leave()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._pause, self._rest):
+            if timer is not None:
+                timer.cancel()
         self._loop.remove_reader(self._place.fileno())
         self._place.close()
 
+    def _resume(self) -> None:
+        self._pause = self._rest = None
+        self._loop.add_reader(self._place.fileno(), self._accept)
+
+    def _ease(self) -> None:
+        """This worker has less to do, and does not leave clients to others for longer than it is busy."""
+        if self._pause is not None and (self._listener.has_room or self._listener.has_least):
+            self._pause.cancel()
+            self._resume()
+
     def _accept(self) -> None:
         """Somebody waits; take one, for the next is perhaps another worker's."""
-        if not self._loads.is_least and not self._is_alone():
-            self._left_since = self._loop.time()
-            self._pause(_LOOK_AGAIN_SECONDS, self._look)
+        listener = self._listener
+        if listener.has_room or listener.has_least or self._is_alone():
+            self._take()
             return
+        self._loop.remove_reader(self._place.fileno())
+        if listener.others_have_room:
+            self._left_since = self._loop.time()
+            self._pause = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
+        else:
+            self._pause = self._loop.call_later(_HEAD_START_SECONDS, self._insist)
+
+    def _insist(self) -> None:
+        self._resume()
+        self._take()
+
+    def _look(self) -> None:
+        """Whether the client that was left to others has been taken, or is ours by now."""
+        now = self._loop.time()
+        if self._taken_by_others():
+            self._left_since = now
+        if not self._listener.others_have_room or not self._waiting.poll(0):
+            self._resume()
+        elif now - self._left_since < _GRACE_SECONDS:
+            self._pause = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
+        else:
+            self._alone = True
+            self._resume()
+
+    def _is_alone(self) -> bool:
+        self._alone = self._alone and not self._taken_by_others()
+        return self._alone
+
+    def _taken_by_others(self) -> bool:
+        """Whether others have taken connections since this was last asked."""
+        before, self._taken = self._taken, self._loads.taken_by_others
+        return before != self._taken
+
+    def _take(self) -> None:
         try:
             accepted, _ = self._place.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was quicker, or the client has gone
         except OSError as error:
             _log.error("no connection can be accepted: %s", error)
-            self._pause(_REST_SECONDS, self._resume)
+            self._loop.remove_reader(self._place.fileno())
+            self._rest = self._loop.call_later(_REST_SECONDS, self._resume)
             return
         self._loads.take()
         task = self._loop.create_task(self._begin(accepted, self._listener()))
@@ -129,33 +204,3 @@ class Accepting:
             _log.warning("a connection cannot begin: %s", error)
             accepted.close()
             self._listener.lost(connection)
-
-    def _pause(self, seconds: float, then: Callable[[], None]) -> None:
-        self._loop.remove_reader(self._place.fileno())
-        self._timer = self._loop.call_later(seconds, then)
-
-    def _resume(self) -> None:
-        self._timer = None
-        self._loop.add_reader(self._place.fileno(), self._accept)
-
-    def _look(self) -> None:
-        """Whether the client that was left to others has been taken, or is ours by now."""
-        now = self._loop.time()
-        if self._taken_by_others():
-            self._left_since = now
-        if not self._waiting.poll(0) or self._loads.is_least:
-            self._resume()
-        elif now - self._left_since < _GRACE_SECONDS:
-            self._timer = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
-        else:
-            self._alone = True
-            self._resume()
-
-    def _is_alone(self) -> bool:
-        self._alone = self._alone and not self._taken_by_others()
-        return self._alone
-
-    def _taken_by_others(self) -> bool:
-        """Whether others have taken connections since this was last asked."""
-        before, self._taken = self._taken, self._loads.taken_by_others
-        return before != self._taken
