@@ -33,7 +33,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     limits = Limits()
     kib, mib = 1024, 1024 * 1024
     for said in (
-        f"| `head_bytes`, `headers` | {limits.head_bytes // kib} KiB, {limits.headers} | 431 |",
+        f"| `head_bytes` (a trailer too), `headers` | {limits.head_bytes // kib} KiB, {limits.headers} | 431 |",
         f"| `target_bytes` | {limits.target_bytes // kib} KiB | 414 |",
         f"| `body_bytes` | {limits.body_bytes // mib} MiB | 413 |",
         f"| `buffered_bytes` (held of all bodies) | {limits.buffered_bytes // mib} MiB | 503 |",
