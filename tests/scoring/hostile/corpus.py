@@ -40,11 +40,49 @@ def dtype(code: str, state: bytes = b"") -> bytes:
     return made + (state + b"b" if state else b"")
 
 
+WRAPPER = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n"
+PLAIN = WRAPPER + pickle.EMPTY_TUPLE + pickle.NEWOBJ
+NDARRAY = b"cnumpy\nndarray\n"
+
+
+def state(shape: bytes, kind: bytes, more: bytes = b"") -> bytes:
+    """Opcodes that give a joblib array its state."""
+    return (
+        b"}(Vsubclass\n"
+        + NDARRAY
+        + b"Vshape\n"
+        + shape
+        + b"Vorder\nVC\nVdtype\n"
+        + kind
+        + b"Vallow_mmap\nI00\n"
+        + more
+        + b"ub"
+    )
+
+
 def wrapper(hidden: bytes, shape: tuple[int, ...], code: str = "u1") -> bytes:
     """A joblib array whose bytes are `hidden`; `pickle.load` would run them."""
-    array = [pickle.PROTO, b"\x04", b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n", pickle.EMPTY_TUPLE, pickle.NEWOBJ]
-    state = b"}(Vshape\n" + pickle.dumps(shape, 2)[2:-1] + b"Vdtype\n" + dtype(code) + b"Vorder\nVC\nu"
-    return b"".join([*array, state, pickle.BUILD, hidden, pickle.STOP])
+    return b"\x80\x04" + PLAIN + state(pickle.dumps(shape, 2)[2:-1], dtype(code)) + hidden + b"."
+
+
+def passed_over(hidden: bytes) -> bytes:
+    """Opcodes that the machine runs when it stands in them, but passes over as a text when it stands before them."""
+    return b"\x8e" + struct.pack("<Q", len(hidden)) + hidden
+
+
+def padded(hidden: bytes) -> bytes:
+    """The same for a machine that takes the first byte as a number of bytes to pass over, here 142."""
+    padding = bytes(0x8E - 8)
+    return b"\x8e" + struct.pack("<Q", len(padding) + len(hidden)) + padding + hidden
+
+
+def tar_head(name: bytes) -> bytes:
+    """An empty member of a tar archive under a name that may be a pickle; 100 bytes at most."""
+    head = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
+    head[: len(name)] = name
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head)
 
 
 def array(kind: bytes, content: bytes) -> bytes:
@@ -173,6 +211,88 @@ _OPCODES: dict[str, bytes] = {
 }
 """Every way in which the machine makes a call, and streams that are not in order."""
 
+_NEXT = b"0" + OLD[:-1]
+_EMPTY = b"(I0\nt"
+_LONG = pickle.LONG4 + struct.pack("<i", (1 << 20) + 1) + b"\x09" + bytes(1 << 20)
+_FRAMED = pickle.FRAME + struct.pack("<Q", 2 << 20) + _NEXT
+_INNER = PLAIN + state(b"(I%d\nt" % len(_NEXT), dtype("u1")) + _NEXT + b"."
+
+_PLACES: dict[str, bytes] = {
+    "padding-by-arguments.joblib": b"\x80\x04"
+    + WRAPPER
+    + b"("
+    + NDARRAY
+    + _EMPTY
+    + b"VC\n"
+    + dtype("u1")
+    + b"tR"
+    + state(_EMPTY, dtype("u1"))
+    + padded(_NEXT)
+    + b"0.",
+    "padding-by-first-state.joblib": b"\x80\x04"
+    + PLAIN
+    + b"q\x00"
+    + state(_EMPTY, dtype("u1"), b"Vnumpy_array_alignment_bytes\nI16\n")
+    + b"\x000h\x00"
+    + state(_EMPTY, dtype("u1"))
+    + padded(_NEXT)
+    + b"0.",
+    "padding-by-method.joblib": b"\x80\x04"
+    + PLAIN
+    + state(b"(I9\nt", dtype("u1"), b"Vread\ncbuiltins\nslice\n")
+    + passed_over(_NEXT)
+    + b"0.",
+    "size-of-long-number.joblib": b"\x80\x04"
+    + PLAIN
+    + state(b"(" + _LONG + b"t", dtype("u1"))
+    + passed_over(_NEXT)
+    + b"0.",
+    "size-of-large-type.joblib": b"\x80\x04" + PLAIN + state(_EMPTY, dtype("S4294967305")) + passed_over(_NEXT) + b"0.",
+    "size-of-type-without-init.joblib": b"\x80\x04"
+    + PLAIN
+    + state(b"(I1\nt", b"cnumpy\ndtype\n(VS9\nt\x81")
+    + passed_over(_NEXT)
+    + b"0.",
+    "rebuilt-wrapper.joblib": b"\x80\x04ccopyreg\n_reconstructor\n("
+    + WRAPPER
+    + b"cbuiltins\nobject\nNtR"
+    + state(b"(I9\nt", dtype("u1"))
+    + passed_over(_NEXT)
+    + b"0.",
+    "wrapper-in-objects.joblib": wrapper(b"\x80\x04N.0" + PLAIN + state(b"(I1\nt", dtype("O8")) + _INNER, (1,), "O8"),
+    "behind-ndarray.joblib": wrapper(
+        b"0" + NDARRAY + b"(" + _EMPTY + b"tR" + _NEXT, (len(b"0" + NDARRAY + b"(" + _EMPTY + b"tR" + _NEXT),)
+    ),
+    "behind-ndarray.dat": b"cnumpy\nndarray\n((I0\nttR" + _NEXT + b".",
+    "in-large-frame.joblib": wrapper(_FRAMED + bytes((2 << 20) - len(_NEXT)), ((2 << 20) + 9,)),
+    "behind-stop-in-frame.pkl": b"\x80\x04\x95" + struct.pack("<Q", 2 + len(OLD)) + b"N." + OLD + pickle.dumps(1),
+    "array-in-frame.joblib": b"\x80\x04\x95"
+    + struct.pack("<Q", len(PLAIN + state(b"(I9\nt", dtype("u1"))) + 1)
+    + PLAIN
+    + state(b"(I9\nt", dtype("u1"))
+    + b"0"
+    + passed_over(_NEXT)
+    + b"N.",
+    "rebuilt-type.pkl": array(
+        b"ccopyreg\n_reconstructor\n(cnumpy\ndtype\ng0\nVO8\ntR(I3\nV|\nNNNI-1\nI-1\nI0\ntb".replace(
+            b"g0\n", b"cnumpy\ndtype\n"
+        ),
+        b"A" * 8,
+    ),
+    "bytes-without-init.pkl": b"\x80\x02c__builtin__\nbytes\nI99999999999\n\x85\x81.",
+    "frame-too-short.dat": b"N0\x95" + struct.pack("<Q", 1) + OLD,
+    "frame-in-frame.dat": b"N0\x95" + struct.pack("<Q", 12) + b"N0\x95" + struct.pack("<Q", 1) + OLD,
+    "octal.dat": b"I010\n0" + OLD,
+    "number-with-zero.onnx": b"I1\0x\n0" + OLD,
+    "text-in-latin.dat": b"S'\xe9'\n0" + OLD,
+    "dotted-unmarked.onnx": b"N0\x80\x04cnumpy\ncore.os.system\n(V" + COMMAND.encode() + b"\ntR.",
+    "class-changed-first.onnx": b"ccollections\nUserDict\n(N}tb0" + OLD,
+    "path-changed.onnx": b"csys\npath\nV/tmp\na.",
+    "second-unmarked.dat": b"I1\n." + OLD,
+    "buffer-first.dat": b"\x970" + OLD,
+}
+"""Where the place in the stream could be thought to be another than it is, or the walk to end before it does."""
+
 _ARRAYS: dict[str, bytes] = {
     "hidden-in-array.joblib": wrapper(SHELL[2:-1] + b"0", (len(SHELL) - 2,)),
     "hidden-in-array.pkl": wrapper(SHELL[2:-1] + b"0", (len(SHELL) - 2,)),
@@ -261,11 +381,17 @@ _LIES: dict[str, bytes] = {
     "zip-behind.onnx": b"\x08\x07\x12\x04skl2" + archive({"data.pkl": SHELL}),
     "tar.txt": tape({"data.pkl": SHELL}),
     "tar-gz.json": tape({"data": OLD}, "w:gz"),
+    "tar-head.pkl": tar_head(OLD) + bytes(1024),
+    "tar-head.joblib": tar_head(OLD) + bytes(1024),
+    "tar-head.dat": tar_head(OLD) + bytes(1024),
+    "tar-head.tar": tar_head(OLD) + bytes(1024),
+    "tar-head-gzip.dat": gzip.compress(tar_head(OLD) + bytes(1024)),
+    "tar-before-zip.dat": tape({"data.pkl": SHELL}) + archive({}),
     "objects.json": npy("'|O'", SHELL),
 }
 """Names that promise something else."""
 
-MALICIOUS: dict[str, bytes] = _REPORTED | _NAMES | _OPCODES | _ARRAYS | _CONTAINED | _LIES
+MALICIOUS: dict[str, bytes] = _REPORTED | _NAMES | _OPCODES | _PLACES | _ARRAYS | _CONTAINED | _LIES
 """All of them by file name."""
 
 RUNS = ("os.system.pkl", "protocol-0.pkl", "inst.pkl", "obj.pkl", "second.pkl", "runs-then-breaks.pkl")

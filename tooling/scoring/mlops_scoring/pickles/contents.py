@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import json
-import re
 import tarfile
 import zipfile
 from pathlib import PurePath
 from typing import IO
 
+from mlops_scoring.pickles.directory import refuse_two_directories
 from mlops_scoring.pickles.expanding import (
     MAX_EXPANDED,
     MAX_RATIO,
@@ -20,14 +18,15 @@ from mlops_scoring.pickles.expanding import (
     head_of,
     uncheckable,
 )
-from mlops_scoring.pickles.formats import Format, classify
+from mlops_scoring.pickles.formats import HEAD, ZIP, Format, classify, is_tar
+from mlops_scoring.pickles.numpy_files import refuse_objects
 from mlops_scoring.pickles.scanner import Scanner, Skipping
 from mlops_scoring.pickles.skops_schema import skops_names
 from mlops_scoring.pickles.standins import WRAPPER
+from mlops_scoring.pickles.walking import Walk
 
 _MAX_DEPTH = 3
-_HEADER = 128 * 1024
-_PLAIN_CODE = re.compile(r"[<>=|]?[biufcmMSUV?]\d*(?:\[\d*[A-Za-z]+\])?")
+_PIECE = 1 << 20
 
 
 def names_in(file: IO[bytes], name: str, found: Format, depth: int = 0) -> set[str] | None:
@@ -44,30 +43,48 @@ def names_in(file: IO[bytes], name: str, found: Format, depth: int = 0) -> set[s
     """
     if depth > _MAX_DEPTH:
         raise Unreadable("archives within archives, too deep to follow")
+    names = _names(file, name, found, depth)
+    # A file may be several things at once: a zip archive may have anything before it, a tar archive anything behind.
+    if zipfile.is_zipfile(file):
+        names = _joined(names, _zip_names(file, depth))
+    if is_tar(head_of(file, HEAD)):
+        names = _joined(names, _tar_names(file, depth))
+    return names
+
+
+def _names(file: IO[bytes], name: str, found: Format, depth: int) -> set[str] | None:
     match found:
         case Format.SKOPS | Format.ARCHIVE:
-            zipped = zipfile.is_zipfile(file)
-            file.seek(0)
-            return _zip_names(file, found, depth) if zipped else _tar_names(file, depth)
+            _check_archive(file)
         case Format.NUMPY:
-            _refuse_objects(file.read(_HEADER))
-            return None
-        case Format.INERT | Format.UNKNOWN:
-            return None
+            refuse_objects(file)
         case Format.COMPRESSED:
             with expanded(file) as inner:
                 plain = PurePath(name).stem
                 return names_in(inner, plain, classify(inner, plain), depth + 1)
         case Format.PICKLE:
-            return _pickle_names(file, archived=depth > 0)
+            return _pickle_names(file, name, depth)
+        case Format.INERT | Format.UNKNOWN:
+            pass
+    return None
 
 
-def _pickle_names(file: IO[bytes], *, archived: bool) -> set[str]:
-    head = head_of(file, 8)
+def _check_archive(file: IO[bytes]) -> None:
+    if head_of(file, 4) in ZIP:
+        refuse_two_directories(file)
+    elif not zipfile.is_zipfile(file) and not is_tar(head_of(file, HEAD)):
+        raise Unreadable("a damaged archive")
+
+
+def _pickle_names(file: IO[bytes], name: str, depth: int) -> set[str]:
+    head = head_of(file, 16)
     if not compressed(head) and not uncheckable(head):
-        return _stream_names(file, archived=archived)
+        return _stream_names(file, archived=depth > 0)
     with expanded(file) as inner:
-        return _stream_names(inner, archived=archived)
+        names = _stream_names(inner, archived=depth > 0)
+        # It may be something else besides.
+        plain = PurePath(name).stem
+        return names | (names_in(inner, plain, Format.UNKNOWN, depth + 1) or set())
 
 
 def _stream_names(file: IO[bytes], *, archived: bool) -> set[str]:
@@ -80,39 +97,21 @@ def _stream_names(file: IO[bytes], *, archived: bool) -> set[str]:
     if WRAPPER in names:
         # What passes for an array here may be opcodes to a script that calls pickle.load: look at those names too.
         file.seek(0)
-        with contextlib.suppress(Exception):
-            Scanner(Skipping(file), names, joblib=False).load()
+        walk = Walk(Skipping(file))
+        walk.run()
+        names |= walk.names
     return names
 
 
-def _refuse_objects(head: bytes) -> None:
-    """Refuse a NumPy file of objects: NumPy unpickles those."""
-    start = 10 if head[6:7] == b"\x01" else 12
-    length = int.from_bytes(head[8:start], "little")
-    described = ast.literal_eval(head[start : start + length].decode("latin-1").strip())
-    _check_codes(described["descr"])
-
-
-def _check_codes(descr: object) -> None:
-    match descr:
-        case str() if _PLAIN_CODE.fullmatch(descr):
-            return
-        case list():
-            for _, code, *_ in descr:
-                _check_codes(code)
-        case _:
-            raise Unreadable("an array of objects, which NumPy unpickles, or of a type that cannot be checked")
-
-
-def _zip_names(file: IO[bytes], found: Format, depth: int) -> set[str] | None:
-    names: set[str] | None = set() if found is Format.SKOPS else None
+def _zip_names(file: IO[bytes], depth: int) -> set[str] | None:
+    names: set[str] | None = None
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             too_large = member.file_size > max(member.compress_size, 1024) * MAX_RATIO
             if too_large or member.file_size > MAX_EXPANDED:
                 raise Unreadable(f"its member {member.filename} becomes too large")
             with archive.open(member) as content:
-                if found is Format.SKOPS and member.filename == "schema.json":
+                if member.filename == "schema.json":
                     names = (names or set()) | skops_names(json.loads(content.read()))
                 else:
                     names = _joined(names, _member_names(content, member.filename, depth))
@@ -121,11 +120,16 @@ def _zip_names(file: IO[bytes], found: Format, depth: int) -> set[str] | None:
 
 def _tar_names(file: IO[bytes], depth: int) -> set[str] | None:
     names: set[str] | None = None
+    file.seek(0)
     with tarfile.TarFile.taropen("", fileobj=file) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
             if content is not None:
                 names = _joined(names, _member_names(content, member.name, depth))
+        file.seek(archive.offset)
+    while piece := file.read(_PIECE):
+        if piece.count(0) != len(piece):
+            raise Unreadable("an archive with something behind its end")
     return names
 
 

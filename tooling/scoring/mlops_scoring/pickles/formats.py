@@ -12,11 +12,15 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 from mlops_scoring.pickles.expanding import DAMAGED, compressed, head_of, pieces, uncheckable
-from mlops_scoring.pickles.scanner import Lazy, Skipping, acts
+from mlops_scoring.pickles.numpy_files import MARK
+from mlops_scoring.pickles.scanner import Lazy, Skipping
+from mlops_scoring.pickles.walking import acts
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_NUMPY = b"\x93NUMPY"
-_HEAD = 512  # bytes of a tar file's first header
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+"""What a zip archive begins with, unless something stands before it."""
+
+HEAD = 512
+"""Bytes of a tar file's first header."""
 
 _PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pck", ".p", ".joblib", ".jl", ".dill", ".cloudpickle", ".skops"})
 _RISKY_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz"})
@@ -64,21 +68,22 @@ def classify(file: IO[bytes], name: str, *, member: bool = False) -> Format:
         name: Its name, with a suffix.
         member: It lies in an archive, where raw numbers may look like the beginning of a pickle.
     """
-    head = head_of(file, _HEAD)
+    head = head_of(file, HEAD)
     plain = PurePath(name)
     suffixes = {suffix.lower() for suffix in plain.suffixes}
-    found = _by_content(file, head)
+    marked = _marked(head)
+    # First of all: the beginning of a tar file, and what stands before a zip file, may be anything.
+    acting = (marked and not member) or acts(Skipping(file), marked=marked)
+    file.seek(0)
+    found = Format.PICKLE if acting else _by_content(file, head)
     if found is not None:
         return found
-    marked = _marked(head)
-    if (marked and not member) or suffixes & _PICKLE_SUFFIXES or uncheckable(head):
+    if suffixes & _PICKLE_SUFFIXES or uncheckable(head):
         return Format.PICKLE
     if compressed(head):
         found = _inside(file, head)
-    elif acts(Skipping(file), marked=marked):
-        found = Format.PICKLE
-    elif not member and zipfile.is_zipfile(file):
-        found = Format.ARCHIVE  # an archive may have anything before it
+    elif zipfile.is_zipfile(file):
+        found = Format.ARCHIVE
     file.seek(0)
     if found is not None:
         return found
@@ -91,18 +96,19 @@ def _marked(head: bytes) -> bool:
 
 
 def _by_content(file: IO[bytes], head: bytes) -> Format | None:
-    if head.startswith(_ZIP):
+    if head.startswith(ZIP):
         with contextlib.suppress(zipfile.BadZipFile, *DAMAGED), zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             file.seek(0)
             return Format.SKOPS if "schema.json" in names else Format.ARCHIVE
         return Format.ARCHIVE
-    if head.startswith(_NUMPY):
+    if head.startswith(MARK):
         return Format.NUMPY
-    return Format.ARCHIVE if _is_tar(head) else None
+    return Format.ARCHIVE if is_tar(head) else None
 
 
-def _is_tar(head: bytes) -> bool:
+def is_tar(head: bytes) -> bool:
+    """Whether a file that begins with these 512 bytes is a tar archive."""
     try:
         tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
     except tarfile.HeaderError:
@@ -113,8 +119,8 @@ def _is_tar(head: bytes) -> bool:
 def _inside(file: IO[bytes], head: bytes) -> Format | None:
     """What a compressed file holds, if that is of interest."""
     try:
-        inner = next(pieces(file, head), b"")[:_HEAD]
-        if inner.startswith((*_ZIP, _NUMPY)) or compressed(inner) or uncheckable(inner) or _is_tar(inner):
+        inner = next(pieces(file, head), b"")[:HEAD]
+        if inner.startswith((*ZIP, MARK)) or compressed(inner) or uncheckable(inner) or is_tar(inner):
             return Format.COMPRESSED
         if _marked(inner):
             return Format.PICKLE

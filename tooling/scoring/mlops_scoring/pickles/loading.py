@@ -13,6 +13,7 @@ from mlops_scoring.pickles.formats import Format, detect
 from mlops_scoring.pickles.machine import Bounded, InlineArray, Machine, read_padding
 from mlops_scoring.pickles.policy import CONTAINERS, FUNCTIONS, Policy, problem_with, resolvable
 from mlops_scoring.pickles.scanning import scan
+from mlops_scoring.pickles.standins import WRAPPER
 
 _CYTHON = "__pyx_unpickle_"
 """Names of the functions by which Cython's classes are made again; they make that one class and nothing else."""
@@ -73,9 +74,10 @@ class _Wrapper(InlineArray):
 class _Loader(Machine):
     """Makes objects of allowed classes only."""
 
-    def __init__(self, source: Bounded, policy: Policy) -> None:
+    def __init__(self, source: Bounded, policy: Policy, *, nested: bool = False) -> None:
         super().__init__(source)
         self._policy = policy
+        self._nested = nested
 
     def find_class(self, module: str, name: str) -> object:
         """Import an allowed name."""
@@ -83,7 +85,9 @@ class _Loader(Machine):
         problem = problem_with(full, self._policy)
         if problem is not None or not resolvable(module, name):
             raise PickleRefused(problem or f"the name {full}")
-        if full == "joblib.numpy_pickle.NumpyArrayWrapper":
+        if full == WRAPPER:
+            if self._nested:
+                raise PickleRefused("it holds an array whose bytes follow, within an array of objects")
             return _Wrapper
         found = super().find_class(module, name)
         if not isinstance(found, type) and full not in CONTAINERS | FUNCTIONS and not _computes(name, found):
@@ -96,4 +100,4 @@ class _Loader(Machine):
 
     def nested(self) -> _Loader:
         """A loader for a pickle inside this one."""
-        return _Loader(self.source, self._policy)
+        return _Loader(self.source, self._policy, nested=True)

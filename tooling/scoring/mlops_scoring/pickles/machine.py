@@ -13,6 +13,8 @@ from typing import IO, Any, ClassVar, Protocol
 LONGEST = 1 << 20
 """Bytes of the largest frame, and of the longest text in which a name is looked for. Picklers write 64 KiB."""
 
+_LONGEST_NUMBER = 4096
+
 Pure: type[Any] = pickle._Unpickler  # noqa: SLF001 - joblib builds on it too
 
 
@@ -54,6 +56,13 @@ class Bounded:
         """One line."""
         return self._file.readline()
 
+    def cut_line(self, limit: int) -> bytes:
+        """One line, without its middle where it is longer than this; empty where the file ends before the line does."""
+        line = last = self._file.readline(limit)
+        while last and not last.endswith(b"\n"):
+            last = self._file.readline(LONGEST)
+        return line.removesuffix(b"\n") + b"\n" if last else b""
+
     def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
         """Fill a buffer."""
         self._check(len(buffer))
@@ -73,11 +82,11 @@ class Bounded:
 class Machine(Pure):  # type: ignore[misc] # typed as Any above
     """Runs a pickle with names resolved by `find_class` of a subclass.
 
+    Python's own machine, in C, does not look at the ends of frames, and this one does: where that would make a
+    difference, the file is refused.
+
     Args:
         source: The stream.
-
-    Attributes:
-        refused_frame: Whether a frame was refused that another machine would read.
     """
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(Pure.dispatch)
@@ -86,13 +95,11 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
         """Stand at the beginning of the stream."""
         super().__init__(source)
         self.source = source
-        self.refused_frame = False
 
     def load_frame(self) -> None:
         """Refuse frames of a size that nobody writes: they are read into memory at once."""
         size = int.from_bytes(self.read(8), "little")
         if size > LONGEST:
-            self.refused_frame = size <= self.source.rest
             raise pickle.UnpicklingError("a frame of more than 1 MiB")
         self._unframer.load_frame(size)
 
@@ -100,7 +107,25 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
         """Set an object's state; an array's bytes follow."""
         Pure.load_build(self)
         if isinstance(self.stack[-1], InlineArray):
+            self._end_frame()
             self.stack[-1] = self.stack[-1].read_inline(self)
+
+    def load_stop(self) -> None:
+        """End; what stands behind begins where the machine in C would begin."""
+        self._end_frame()
+        Pure.load_stop(self)
+
+    def load_long4(self) -> None:
+        """Refuse numbers of a length that nobody writes; a scan passes over what is long, and would take another."""
+        size = int.from_bytes(self.read(4), "little")
+        if size > _LONGEST_NUMBER:
+            raise pickle.UnpicklingError("a number of more than 4 KiB")
+        self.append(pickle.decode_long(self.read(size)))
+
+    def _end_frame(self) -> None:
+        frame = self._unframer.current_frame
+        if frame is not None and frame.read(1):
+            raise pickle.UnpicklingError("a frame that ends too late")
 
     def load_bytearray8(self) -> None:
         """Read first: the standard library takes the memory first, and believes any length."""
@@ -117,6 +142,8 @@ class Machine(Pure):  # type: ignore[misc] # typed as Any above
 
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.FRAME[0]] = load_frame
+    dispatch[pickle.STOP[0]] = load_stop
+    dispatch[pickle.LONG4[0]] = load_long4
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 

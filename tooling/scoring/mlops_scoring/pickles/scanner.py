@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from mlops_scoring.pickles.machine import LONGEST, Bounded, Machine
 from mlops_scoring.pickles.policy import resolvable
-from mlops_scoring.pickles.standins import StandIn, stand_in
+from mlops_scoring.pickles.standins import WRAPPER, StandIn, stand_in
 
 
 class Skipping(Bounded):
@@ -52,19 +52,15 @@ class Scanner(Machine):
         source: The stream.
         names: Where names are put.
         archived: It is a member of an archive, as PyTorch writes them: persistent ids stand for tensors.
-        joblib: Bytes of arrays stand in the stream. `pickle.load` would take them for opcodes.
-
-    Attributes:
-        calls: Grows with each call that the pickle would make.
+        nested: It stands where an array's bytes would. joblib leaves it to `pickle.load`, which knows no such arrays.
     """
 
-    def __init__(self, source: Bounded, names: set[str], *, archived: bool = False, joblib: bool = True) -> None:
+    def __init__(self, source: Bounded, names: set[str], *, archived: bool = False, nested: bool = False) -> None:
         """Stand at the beginning of the stream."""
         super().__init__(source)
-        self.calls: list[object] = []
         self._names = names
         self._archived = archived
-        self._joblib = joblib
+        self._nested = nested
 
     def find_class(self, module: str, name: str) -> type[Any]:
         """Note a name; give a stand-in."""
@@ -72,7 +68,9 @@ class Scanner(Machine):
             raise pickle.UnpicklingError(f"the name {module}.{name}"[:200])
         full = f"{module}.{name}"
         self._names.add(full)
-        return stand_in(full, name, self.calls, joblib=self._joblib)
+        if self._nested and full == WRAPPER:
+            raise pickle.UnpicklingError("an array whose bytes follow, within an array of objects")
+        return stand_in(full, name)
 
     def persistent_load(self, pid: object) -> object:
         """Tensors in PyTorch's archives; nothing else has them."""
@@ -82,23 +80,4 @@ class Scanner(Machine):
 
     def nested(self) -> Scanner:
         """A scanner for a pickle inside this one."""
-        return Scanner(self.source, self._names)
-
-
-def acts(source: Bounded, *, marked: bool) -> bool:
-    """Whether the beginning of a stream, unpickled, would run something.
-
-    A pickle of protocol 0 or 1 has no mark, and `pickle.load` runs each step before it looks at the next, so that even
-    what does not end as a pickle may have run.
-
-    Args:
-        source: Read from its current place.
-        marked: It has a pickle's mark; then a mere import counts too. Plain lists of words may look like imports.
-    """
-    names: set[str] = set()
-    scanner = Scanner(source, names, archived=True)
-    try:
-        scanner.load()
-    except Exception:  # noqa: BLE001 - whatever stops it, what counts is what was run before
-        return bool(scanner.calls or scanner.refused_frame or (marked and names))
-    return bool(names)
+        return Scanner(self.source, self._names, nested=True)
