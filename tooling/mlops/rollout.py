@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, TrafficSupport, digest
-from mlops.rules import owned, rule_for, same
+from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, TrafficSupport, Unset, digest
+from mlops.rules import default_of, owned, rule_for, same
 
 DECLARED_NAME = "deployment"
 """The key under which a live deployment keeps the name that it was declared with."""
@@ -186,14 +186,20 @@ def _canary(shift: _Shift, rollout: Rollout) -> list[Step]:
     ]
 
 
-def _protected(base: Spec, target: Spec) -> tuple[Spec, tuple[str, ...]]:
+def _protected(base: Spec, target: Spec, rules: Sequence[FieldRule]) -> tuple[Spec, tuple[str, ...]]:
     """The base with what is the endpoint's as in the target, and the names of what that changes."""
-    changed = tuple(name for name in ENDPOINT_WIDE if not same(base.get(name), target.get(name)))
+
+    def held(spec: Spec, name: str) -> JSON | Unset:
+        return spec[name] if name in spec else default_of((name,), spec, rules)
+
+    changed = tuple(name for name in ENDPOINT_WIDE if not same(held(base, name), held(target, name)))
     kept = {name: value for name, value in base.items() if name not in changed}
     return {**kept, **{name: target[name] for name in changed if name in target}}, changed
 
 
-def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: TrafficSupport) -> tuple[Step, ...]:
+def make_steps(
+    base: Spec | None, target: Spec, rollout: Rollout, support: TrafficSupport, rules: Sequence[FieldRule] = ()
+) -> tuple[Step, ...]:
     """The sequence of specs from one live form to another.
 
     Args:
@@ -201,6 +207,7 @@ def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: Traff
         target: The live form to arrive at.
         rollout: How to shift traffic.
         support: What the compute can do with traffic.
+        rules: The driver's, for what holds where a field is not declared.
 
     Returns:
         At least one step; the last one's spec is the target. Each step holds the whole endpoint, and from the first on
@@ -209,7 +216,7 @@ def make_steps(base: Spec | None, target: Spec, rollout: Rollout, support: Traff
     fresh = tuple(_mapping(target.get("deployments")))
     if base is None:
         return (Step("create", target, check=fresh),)
-    protected, changed = _protected(base, target)
+    protected, changed = _protected(base, target, rules)
     shift = _Shift(protected, target, _live_names(base), _live_names(target))
     if support is not TrafficSupport.WEIGHTED or not shift.added:
         serving = [name for name, weight in traffic_of(target).items() if weight]

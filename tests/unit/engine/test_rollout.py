@@ -12,7 +12,7 @@ from tests.properties.estates import Estate, edited_estates
 from tests.unit.engine.world import CANARY, deployment, endpoint, fraud, versions
 
 from mlops.drivers.memory import MemoryDriver
-from mlops.resource import JSON, Rollout, Spec, TrafficSupport
+from mlops.resource import JSON, FieldEffect, FieldRule, Rollout, Spec, TrafficSupport
 from mlops.rollout import ENDPOINT_WIDE, Step, declared_name, find_step, from_live, make_steps, to_live, traffic_of
 
 RULES = MemoryDriver.rules
@@ -90,6 +90,13 @@ def test_what_protects_an_endpoint_waits_for_no_canary(rollout: Rollout) -> None
         }
     assert [step.spec["tags"] for step in made] == [{"a": "1"}] * (len(made) - 1) + [{"a": "2"}]
     assert made[0].title == "start beside the old version, without traffic; change auth_mode, limits, tls for both"
+
+
+def test_a_default_that_is_written_changes_nothing_for_both() -> None:
+    rules = (FieldRule("auth_mode", FieldEffect.IN_PLACE, "", default="none"),)
+    before = endpoint("fraud", {"blue": deployment("fraud:1")}, fields={"auth_mode": "none"})
+    made = make_steps(live(before.spec), live(fraud("2").spec), CANARY, WEIGHTED, rules)
+    assert made[0].title == "start beside the old version, without traffic"
 
 
 def test_of_two_versions_under_one_name_the_one_with_most_traffic_is_the_declared_one() -> None:

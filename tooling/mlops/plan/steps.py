@@ -48,8 +48,10 @@ def plan_steps(resource: Resource, live: Observed | None, wanted: Wanted) -> Pla
     base = _base(state, wanted, target)
     if state is None or base is None:
         before = live.stamp.goal if live.stamp is not None else None
-        return PlannedSteps(make_steps(live.spec, goal, resource.rollout, target.traffic), live.spec, before)
-    steps = make_steps(base, goal, resource.rollout, target.traffic)
+        return PlannedSteps(
+            make_steps(live.spec, goal, resource.rollout, target.traffic, target.rules), live.spec, before
+        )
+    steps = make_steps(base, goal, resource.rollout, target.traffic, target.rules)
     if state.goal == resource.goal:
         return _resume(PlannedSteps(steps, base, state.base), live, state, target, wanted.now)
     back = Step("return to the last good version", base)
