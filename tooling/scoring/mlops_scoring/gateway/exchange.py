@@ -226,6 +226,9 @@ class ProxyExchange:
             if not self._submit(self._backend):
                 self.stranded()
             return
+        if loss is Loss.UNSENT:
+            self._fail(503, f"No worker of {self._backend.name} can be reached now. Try again later.")
+            return
         self._fail(502, f"The worker of {self._backend.name} that had the request died. The request may be sent again.")
 
     def _may_repeat(self, loss: Loss) -> bool:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -37,7 +36,6 @@ PORT_TAKEN = 4
 ALREADY_RUNNING = 5
 NO_ADMIN_SOCKET = 6
 
-_FILES = 4096
 _DRAIN_SECONDS = 30.0
 _SUN_PATH = 107  # bytes of a UNIX socket's path, the smaller of the systems' limits aside from the final NUL
 _log = logging.getLogger("mlops_scoring.supervisor")
@@ -93,18 +91,9 @@ def _report(directory: Directory, reason: str, code: int) -> int:
 
 def run(directory: Directory, configuration: EndpointConfiguration, admin: str) -> int:
     """Serve until stopped; on uvloop where it is installed."""
-    _raise_file_limit(_FILES + 2 * configuration.limits.connections)
     with event_loop.runner() as runner:
         runner.run(Supervisor(directory, admin).serve(configuration))
     return 0
-
-
-def _raise_file_limit(most: int) -> None:
-    """Allow as many open files as clients and workers may need; systems begin with 1,024 or even 256."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Supervisor:

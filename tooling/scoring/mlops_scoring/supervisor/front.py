@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 from mlops_scoring.configuration import EndpointConfiguration
@@ -12,11 +14,13 @@ from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.gateway.figures import GatewayFigures
 from mlops_scoring.gateway.gateway import Gateway
 from mlops_scoring.supervisor.credentials import CredentialStore, KeyType
+from mlops_scoring.supervisor.descriptors import allow_connections
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
 from mlops_scoring.wire.tls import POLL_SECONDS, BadCertificate, Certificate, TlsListener, load_context
 
 _BACKLOG = 2048
+_log = logging.getLogger("mlops_scoring.supervisor")
 
 
 class PortTaken(Exception):
@@ -98,7 +102,11 @@ class Front:
     def apply(self, configuration: EndpointConfiguration) -> None:
         """Let a configuration, which was checked, hold for requests and connections that come from now on."""
         self._configuration = configuration
-        self._listener.limits = configuration.limits
+        wanted = configuration.limits.connections
+        connections = allow_connections(wanted)
+        if connections < wanted:
+            _log.warning("the limit of open files allows %d connections of clients, not %d", connections, wanted)
+        self._listener.limits = replace(configuration.limits, connections=connections)
         self._gateway.guard = self.credentials.guard(configuration.auth.mode, configuration.endpoint)
         if self.certificate is not None and configuration.tls is not None:
             self.certificate.point_to(Path(configuration.tls.certificate), Path(configuration.tls.key))

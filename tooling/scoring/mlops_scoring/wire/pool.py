@@ -73,9 +73,11 @@ class Upstream:
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), self.path)
-        except OSError:
-            # Nobody listens: the process has ended, or is about to be found dead.
-            self.accepting = False
+        except OSError as error:
+            # Where nobody listens the process has ended, or is about to be found dead. Anything else, as having no
+            # file descriptor left, says nothing of the worker.
+            if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
+                self.accepting = False
             self.finished(None, placed=request.inflow is None)
             reply.lost(Loss.UNSENT)
             return
