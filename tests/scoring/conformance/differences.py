@@ -40,6 +40,7 @@ class Difference:
 
 
 _ONE_FORM = "an error has one form, JSON, also where the reference's HTTP server or framework answers with a page"
+_FINAL = "a status below 200 ends no answer (RFC 9110, 15.2): a client would wait for ever"
 _PARSE = "a body that is not JSON is the client's mistake, however Python's parser says so"
 _ALLOW = "RFC 9110 (15.5.6) asks for `Allow` beside 405"
 _HEALTH = "`GET /` of an endpoint is the gateway's own, answered however its workers are"
@@ -65,6 +66,17 @@ DIFFERENCES = (
     Difference(_FORMS, ("text/type-form", "text/form", "text/multipart"), ("body",), 200),
     Difference(_FORMS, ("raw/attribute of form", "raw/attribute of multipart"), ("body",), 200),
     Difference(_ONE_FORM, ("query/raw-utf8", "path/unicode"), ("body", TYPE), 400),
+    Difference(
+        _ONE_FORM,
+        (
+            *("raw/status-1000", "raw/status-99"),
+            *("raw/header-name", "raw/header-script", "raw/header-control"),
+        ),
+        ("body", TYPE, *IDS, VERSION, FAILED),
+        500,
+    ),
+    Difference(_FINAL, ("raw/status-100",), ("status", "body", TYPE, *IDS, VERSION, FAILED), 500),
+    Difference(_FINAL, ("raw/status-103",), ("status", "body", TYPE, TIME), 500),
     Difference(
         _ALLOW,
         tuple(
