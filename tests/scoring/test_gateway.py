@@ -90,6 +90,24 @@ def test_without_traffic_there_is_503_and_the_endpoint_is_not_ready(supervised: 
     assert supervised.score(azureml_model_deployment="blue").status == 200
 
 
+def test_answers_for_which_there_was_no_deployment_are_counted_and_logged(supervised: Supervised, code: Path) -> None:
+    document = supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 0})
+    supervised.start({**document, "telemetry": {"access_log": 1}})
+    supervised.await_state("blue-1", "Healthy")
+    identity = {"x-request-id": "mine"}
+    assert ask(supervised.port, body=b"{}", headers=identity).status == 503
+    assert ask(supervised.port, body=b"{}", headers={"azureml-model-deployment": "green"}).status == 404
+    assert ask(supervised.admin, "POST", "/score/green", b"{}").status == 404
+    metrics = ask(supervised.admin, "GET", "/metrics").body.decode()
+    refused = [line for line in metrics.splitlines() if line.startswith("mlops_gateway_refused_total{")]
+    assert refused == [f'mlops_gateway_refused_total{{status="{status}"}} 1' for status in (404, 503)]
+    log = (supervised.directory / "logs" / "supervisor.log").read_text(encoding="utf-8")
+    records = [json.loads(line) for line in log.splitlines()]
+    lines = [record for record in records if record["logger"] == "mlops_scoring.access"]
+    assert [(line["status"], line["deployment"]) for line in lines[:2]] == [(503, ""), (404, "")]
+    assert (lines[0]["request_id"], lines[0]["received"]) == ("mine", 2)
+
+
 def test_another_deployment_with_traffic_answers_for_one_without_workers(
     supervised: Supervised, code: Path, tmp_path: Path
 ) -> None:

@@ -61,7 +61,8 @@ class GatewayFigures:
     """What was counted for the endpoint as a whole, and for each live name.
 
     Attributes:
-        refusals: Requests refused before they were passed on, by status: 401 is authentication, 408 and 413 limits.
+        refusals: Requests refused before they were passed on, by status: 401 is authentication, 408 and 413 limits, 404
+            no such deployment, 503 none with traffic or too many bytes held.
         connections: Open client connections.
         connections_refused: Connections closed because there were too many.
         handshakes_failed: TLS connections that never came about.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from mlops_scoring.configuration import RequestSettings
@@ -35,6 +36,7 @@ class Gateway:
         guard: Who may pass.
         observers: Hear of each exchange.
         tracer: Begins a span for each exchange.
+        refusals: Requests for which there was no deployment, by status.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class Gateway:
         self.guard: Guard = OPEN
         self.observers: list[Observer] = []
         self.tracer: Tracer | None = None
+        self.refusals: Counter[int] = Counter()
         self._backends: dict[str, Backend] = {}
         self._tallies: dict[str, Tally] = {}
         self._mirror: Mirror | None = None
@@ -137,7 +140,7 @@ class Gateway:
         """Pass a request to one deployment, whatever its weight."""
         backend = self._route.by_name(name)
         if backend is None:
-            answer_error(client, request, 404, f"This endpoint has no deployment {name!r}.")
+            self._turn_away(request, client, 404, f"This endpoint has no deployment {name!r}.", counted=counted)
             return
         self._exchange(request, client, name, counted=counted).begin(backend)
 
@@ -155,7 +158,8 @@ class Gateway:
     def _pass_on(self, request: Request, client: ServerConnection) -> None:
         backend = self._route.by_weight()
         if backend is None:
-            answer_error(client, request, 503, "No deployment of this endpoint has traffic. Try again later.")
+            text = "No deployment of this endpoint has traffic. Try again later."
+            self._turn_away(request, client, 503, text, counted=True)
             return
         mirrored = self._mirror is not None and request.method in _MIRRORED and self._mirror.next()
         if request.inflow is None:
@@ -164,6 +168,28 @@ class Gateway:
         if mirrored:
             self._drop_copy()
         StreamedExchange(self, request, request.inflow, client, None, counted=True).begin(backend)
+
+    def _turn_away(self, request: Request, client: ServerConnection, status: int, text: str, *, counted: bool) -> None:
+        """Answer a request for which there is no deployment."""
+        trace = self.tracer.begin(request) if self.tracer is not None else None
+        headers = answer_error(client, request, status, text)
+        self.refusals[status] += counted
+        if self.observers:
+            self.tell(
+                Exchanged(
+                    deployment="",
+                    request=request,
+                    status=status,
+                    started=time.time(),
+                    seconds=0.0,
+                    waited=0.0,
+                    mirrored=False,
+                    request_id=request_identity(headers),
+                    trace=trace,
+                    received=len(request.body) if request.inflow is None else request.inflow.received,
+                    sent=0,
+                )
+            )
 
     def mirror(self, request: Request) -> None:
         """Send a copy of a request whose answer is under way."""

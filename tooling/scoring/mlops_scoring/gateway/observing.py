@@ -11,7 +11,7 @@ class Exchanged(NamedTuple):
     """One request that was passed on, or could not be; a tuple, because one is made for each.
 
     Attributes:
-        deployment: Live name of the deployment that answered.
+        deployment: Live name of the deployment that answered; empty where there was none.
         request: The request as the worker got it; its body may be gone.
         status: What the client got; 499 where it had left.
         started: When the gateway had the request, in seconds since the epoch.

@@ -153,7 +153,7 @@ class Front:
         """What was counted since the supervisor began."""
         listener = self._listener
         return GatewayFigures(
-            refusals=dict(listener.refusals),
+            refusals=listener.refusals + self._gateway.refusals,
             connections=len(listener.connections) + listener.handshaking,
             connections_refused=listener.connections_refused,
             handshakes_failed=0 if self._tls is None else self._tls.failed,
