@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.scoring.load import Target, background, run
 from tests.scoring.rig import Supervised, await_truth, make_code, make_deployment
-from tests.scoring.wired import until, wired
+from tests.scoring.wired import OK, RawWorker, read_head, until, wired
 
 from mlops_scoring.configuration import RequestSettings, parse_configuration
 from mlops_scoring.documents import InvalidDocument
@@ -177,6 +177,39 @@ def test_a_copy_goes_out_after_the_answer_and_never_waits_for_a_place(short_path
             await until(lambda: mirror.tally.mirror_dropped == 1)
             assert mirror.figures().waiting == 0
             upstream.in_flight = 0
+            upstream.close()
+
+    asyncio.run(main())
+
+
+def test_a_request_that_names_the_mirror_waits_for_the_copy_that_runs_and_for_no_further_one(short_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, worker: RawWorker) -> None:
+        while head := await read_head(reader, worker):
+            if b"x-mlops-mirrored" in head:
+                await go.wait()
+            writer.write(OK)
+
+    request = b"GET /score HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+
+    async def main() -> None:
+        async with wired(short_path, serve) as side:
+            mirror = side.gateway.add("dark-1", RequestSettings(20000, 1, 20000))
+            upstream = mirror.open("dark-1", str(side.worker.path))
+            side.gateway.switch({"blue-1": 100}, {}, {"dark-1": 50})
+            for _ in range(2):
+                assert (await side.converse(request + b"\r\n")).endswith(b"ok")
+            await until(lambda: upstream.in_flight == 1, "a copy runs")
+            named = asyncio.create_task(side.converse(request + b"azureml-model-deployment: dark-1\r\n\r\n"))
+            await until(lambda: mirror.figures().waiting == 1)
+            for _ in range(4):
+                assert (await side.converse(request + b"\r\n")).endswith(b"ok")
+            await until(lambda: mirror.tally.mirror_dropped == 2)
+            assert mirror.figures().waiting == 1
+            go.set()
+            assert (await named).endswith(b"ok")
+            assert (mirror.tally.mirrored, mirror.tally.requests) == (1, 1)
             upstream.close()
 
     asyncio.run(main())
