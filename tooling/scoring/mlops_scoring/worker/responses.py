@@ -17,6 +17,7 @@ UNWRITABLE = error_answer(500, INTERNAL_ERROR)
 _log = logging.getLogger("mlops_scoring.worker")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
+_FINAL = range(200, 1000)
 _OURS = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
@@ -69,7 +70,7 @@ def _head(answer: Answer, added: Headers) -> tuple[int, Headers, bytes]:
             one; a script that reflects its input must not be able to end our headers.
     """
     status, headers = answer.status, []
-    if not 200 <= status <= 999:
+    if status not in _FINAL:
         raise ValueError(f"{status} is not a status of a final answer")
     for name, value in answer.headers:
         if _NAME(name) is None or _VALUE(value) is None:
