@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.scoring.rig import connect
-from tests.scoring.wired import Wired, answer_each, until, wired
+from tests.scoring.wired import OK, RawWorker, Wired, answer_each, read_head, until, wired
 
 from mlops_scoring.configuration import RequestSettings
 from mlops_scoring.gateway.authentication import KeyGuard
@@ -122,5 +122,29 @@ def test_the_time_of_a_body_is_its_own_whatever_was_answered_before_it(short_pat
             assert (answers.count(b"HTTP/1.1 200 "), answers.count(b"HTTP/1.1 408 ")) == (1, 1)
             await until(lambda: not side.listener.connections)
             assert side.listener.buffered.size == side.upstream.streams == 0
+
+    asyncio.run(main())
+
+
+def test_the_time_of_a_body_begins_when_the_client_is_told_to_continue(short_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, worker: RawWorker) -> None:
+        while await read_head(reader, worker):
+            await go.wait()
+            writer.write(OK)
+
+    async def main() -> None:
+        async with wired(short_path, serve) as side, asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
+            first = b"GET /first HTTP/1.1\r\nHost: t\r\n\r\n"
+            writer.write(first + POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+            await until(lambda: side.worker.connections)
+            (connection,) = side.listener.connections
+            connection.deadline = 0  # as if the first request took longer than a body may
+            go.set()
+            await reader.readuntil(b"100 Continue\r\n\r\n")
+            assert connection.deadline > asyncio.get_running_loop().time()
+            writer.close()
 
     asyncio.run(main())

@@ -164,6 +164,7 @@ class ServerConnection(asyncio.Protocol):
             elif reader.wants_continue:
                 reader.wants_continue = False
                 self._transport.write(_CONTINUE)
+                self._set_deadline()  # the client has waited for us
             elif self._retired and reader.stage is Stage.IDLE:
                 self._transport.close()
         self._regulate_reading()
