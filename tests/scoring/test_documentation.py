@@ -38,7 +38,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| `body_bytes` | {limits.body_bytes // mib} MiB | 413 |",
         f"| `buffered_bytes` (held of all bodies) | {limits.buffered_bytes // mib} MiB | 503 |",
         f"| `stream_bytes` | {limits.stream_bytes // mib} MiB |",
-        f"| `connections` (TLS handshakes included) | {limits.connections} | closed |",
+        f"| `connections` (TLS handshakes included) | {limits.connections}; ",
         f"| `head_seconds` (and a TLS handshake) | {limits.head_seconds} |",
         f"| `body_seconds` (without the time when the gateway does not read) | {limits.body_seconds} | 408 |",
         f"| `idle_seconds` | {limits.idle_seconds} | closed |",
