@@ -16,7 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.scoring.environments import run_in
-from tests.scoring.hostile.corpus import MALICIOUS, OLD, RUNS, SHELL, archive, call, npy, tape
+from tests.scoring.hostile.corpus import (
+    MALICIOUS,
+    OLD,
+    RUNS,
+    RUNS_WITH_NUMPY,
+    SHELL,
+    archive,
+    call,
+    npy,
+    tape,
+)
 
 from mlops_scoring import pickles
 from mlops_scoring.configuration import PicklePolicy
@@ -57,6 +67,110 @@ def test_the_malicious_files_are_malicious(tmp_path: Path) -> None:
         program = "import pickle, sys\nwith open('f', 'rb') as f:\n    pickle.load(f); pickle.load(f)"
         subprocess.run([sys.executable, "-c", program], cwd=folder, check=False, capture_output=True)
         assert (folder / "hacked").exists(), name
+
+
+CARELESS = """
+import contextlib, gzip, json, os, pickle, sys
+from pathlib import Path
+import joblib
+ways = {
+    "joblib": joblib.load,
+    "pickle": lambda path: pickle.load(open(path, "rb")),
+    "gzip": lambda path: pickle.load(gzip.open(path)),
+}
+failed = []
+for name, way in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if not child:  # some of them crash
+        with contextlib.suppress(BaseException):
+            ways[way](name)
+        os._exit(0)
+    os.waitpid(child, 0)
+    if Path("hacked").exists():
+        Path("hacked").unlink()
+    else:
+        failed.append(name)
+print(json.dumps(failed))
+"""
+
+
+def test_the_malicious_files_for_joblib_and_numpy_are_malicious(
+    models_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for those that need more than the standard library."""
+    monkeypatch.chdir(tmp_path)
+    for name in RUNS_WITH_NUMPY:
+        (tmp_path / name).write_bytes(MALICIOUS[name])
+    assert run_in(models_python, CARELESS, json.dumps(RUNS_WITH_NUMPY)) == []
+
+
+ARRAYS = """
+import io, json, lzma, pickle, sys
+from pathlib import Path
+import joblib, numpy
+from mlops_scoring import pickles
+from mlops_scoring.configuration import PicklePolicy
+folder = Path(sys.argv[1])
+kinds = ["?", "i1", ">i2", "<u8", "f2", "f8", "c16", "S5", "U3", "V7", "M8[ns]", "m8[D]"]
+record = numpy.dtype([("a", "<f8"), ("b", "U4"), ("c", "i2", (2, 3))])
+found = [numpy.zeros((3, 2), kind) for kind in kinds]
+found += [numpy.zeros(4, numpy.dtype([("a", "<f8"), ("b", "U4")])), numpy.asfortranarray(numpy.zeros((200, 300)))]
+found += [numpy.array(["a", None, {"b": 1}], object), numpy.zeros(()), numpy.zeros((0, 3)), numpy.float64(1)]
+value = {str(place): array for place, array in enumerate(found)}
+value |= {"big": 1 << 5000, "text": "x" * (3 << 20), "bytes": b"y" * (3 << 20), "many": list(range(100_000))}
+files = {f"p{n}.pkl": pickle.dumps(value, n) for n in range(6)}
+for n in range(2, 6):
+    joblib.dump(value, folder / f"j{n}.joblib", protocol=n)
+for way in ("zlib", "gzip", "bz2", "xz", "lzma"):
+    joblib.dump(value, folder / f"{way}.joblib", compress=(way, 3))
+files["several.pkl"] = pickle.dumps(value, 5) + pickle.dumps([1], 2)
+files["two.xz.pkl"] = lzma.compress(files["p5.pkl"][:1000]) + lzma.compress(files["p5.pkl"][1000:])
+for name, content in files.items():
+    (folder / name).write_bytes(content)
+data = [array for array in found if not array.dtype.hasobject]
+numpy.savez(folder / "a.npz", *data, numpy.zeros(3, record))
+numpy.savez_compressed(folder / "b.npz", *data)
+numpy.save(folder / "a.npy", numpy.zeros(3, record))
+with (folder / "two.npy").open("wb") as file:
+    numpy.save(file, found[0])
+    numpy.save(file, found[5])
+def plain(one):
+    return repr(getattr(one, "tolist", lambda: one)())
+problems = []
+policy = PicklePolicy(("joblib", "pickle"))
+for path in sorted(folder.iterdir()):
+    problems += [f"{path.name}: {problem}" for problem in pickles.scan(path, policy)]
+    if path.suffix in {".pkl", ".joblib"}:
+        loaded = pickles.load(path, policy)
+        problems += [f"{path.name}: {key}" for key in value if plain(loaded[key]) != plain(value[key])]
+print(json.dumps(problems))
+"""
+
+
+def test_arrays_of_all_kinds_load(models_python: Path, tmp_path: Path) -> None:
+    """By every protocol and compression, as NumPy's own files, and beside long texts and numbers."""
+    assert run_in(models_python, ARRAYS, str(tmp_path)) == []
+
+
+WORDS = [
+    "cat\ncow\ncrab\ncrow\ncamel\nchicken\nsheep\n",
+    "cat\ndog\nRabbit\n",
+    "Pigeon\nPuffin\nRaven\nRobin\n",
+    "cat\ncow\nbear\n",
+    "(c) 2020 Somebody\nAll rights reserved\nof course\n",
+    "cod\neel\nNarwhal\nant\n",
+    "Ice\nFox\nLion\n",
+    "PKG-INFO\n",
+]
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_are_no_pickle(tmp_path: Path, words: str) -> None:
+    """They may look like imports."""
+    (tmp_path / "words.txt").write_text(words, encoding="utf-8")
+    assert not pickles.may_hold_pickle(tmp_path / "words.txt")
+    (tmp_path / "words.tar").write_bytes(tape({words.partition("\n")[0]: words.encode()}))
+    assert pickles.scan(tmp_path / "words.tar", NOTHING) == []
 
 
 def test_archives_without_pickles_pass(tmp_path: Path) -> None:

@@ -111,6 +111,32 @@ def tape(members: dict[str, bytes], mode: str = "w") -> bytes:
     return made.getvalue()
 
 
+def two_directories(seen: bytes, hidden: bytes) -> bytes:
+    """A zip archive whose end points to one directory, and stands behind another one."""
+    at = seen.rindex(b"PK\x05\x06")
+    end = seen[at:]
+    return seen[:at] + hidden[: hidden.rindex(b"PK\x05\x06")] + _padded_directory(hidden, end)
+
+
+def two_large_directories(seen: bytes, hidden: bytes) -> bytes:
+    """The same with the records of large archives; the directory is found by other means."""
+    at, other = seen.rindex(b"PK\x05\x06"), hidden.rindex(b"PK\x05\x06")
+    body = seen[:at]
+    records = []
+    for made, place in ((seen, at), (hidden, other)):
+        count, size = struct.unpack_from("<H", made, place + 10)[0], struct.unpack_from("<L", made, place + 12)[0]
+        start = place - size
+        records.append(struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start))
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(body), 1)
+    return body + records[0] + hidden[:other] + records[1] + locator + seen[at:]
+
+
+def _padded_directory(hidden: bytes, end: bytes) -> bytes:
+    """The end record with the size of the directory before it, but the other one's place."""
+    size = struct.unpack_from("<L", hidden, hidden.rindex(b"PK\x05\x06") + 12)[0]
+    return end[:12] + struct.pack("<L", size) + end[16:]
+
+
 def npy(descr: str, content: bytes = b"") -> bytes:
     """A NumPy file."""
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".encode().ljust(117) + b"\n"
@@ -215,6 +241,7 @@ _NEXT = b"0" + OLD[:-1]
 _EMPTY = b"(I0\nt"
 _LONG = pickle.LONG4 + struct.pack("<i", (1 << 20) + 1) + b"\x09" + bytes(1 << 20)
 _FRAMED = pickle.FRAME + struct.pack("<Q", 2 << 20) + _NEXT
+_ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(" + NDARRAY + _EMPTY + b"C\x01btR"
 _INNER = PLAIN + state(b"(I%d\nt" % len(_NEXT), dtype("u1")) + _NEXT + b"."
 
 _PLACES: dict[str, bytes] = {
@@ -239,9 +266,9 @@ _PLACES: dict[str, bytes] = {
     + b"0.",
     "padding-by-method.joblib": b"\x80\x04"
     + PLAIN
-    + state(b"(I9\nt", dtype("u1"), b"Vread\ncbuiltins\nslice\n")
-    + passed_over(_NEXT)
-    + b"0.",
+    + state(b"(I%d\nt" % len(_NEXT), dtype("u1"), b"Vread\ncbuiltins\nslice\n")
+    + _NEXT
+    + b".",
     "size-of-long-number.joblib": b"\x80\x04"
     + PLAIN
     + state(b"(" + _LONG + b"t", dtype("u1"))
@@ -259,7 +286,9 @@ _PLACES: dict[str, bytes] = {
     + state(b"(I9\nt", dtype("u1"))
     + passed_over(_NEXT)
     + b"0.",
-    "wrapper-in-objects.joblib": wrapper(b"\x80\x04N.0" + PLAIN + state(b"(I1\nt", dtype("O8")) + _INNER, (1,), "O8"),
+    "wrapper-in-objects.joblib": wrapper(
+        b"\x80\x04" + _ARRAY + b".0" + PLAIN + state(b"(I1\nt", dtype("O8")) + _INNER, (1,), "O8"
+    ),
     "behind-ndarray.joblib": wrapper(
         b"0" + NDARRAY + b"(" + _EMPTY + b"tR" + _NEXT, (len(b"0" + NDARRAY + b"(" + _EMPTY + b"tR" + _NEXT),)
     ),
@@ -270,7 +299,7 @@ _PLACES: dict[str, bytes] = {
     + struct.pack("<Q", len(PLAIN + state(b"(I9\nt", dtype("u1"))) + 1)
     + PLAIN
     + state(b"(I9\nt", dtype("u1"))
-    + b"0"
+    + b"N"
     + passed_over(_NEXT)
     + b"N.",
     "rebuilt-type.pkl": array(
@@ -285,7 +314,7 @@ _PLACES: dict[str, bytes] = {
     "octal.dat": b"I010\n0" + OLD,
     "number-with-zero.onnx": b"I1\0x\n0" + OLD,
     "text-in-latin.dat": b"S'\xe9'\n0" + OLD,
-    "dotted-unmarked.onnx": b"N0\x80\x04cnumpy\ncore.os.system\n(V" + COMMAND.encode() + b"\ntR.",
+    "dotted-unmarked.onnx": b"N0\x80\x04cshutil\nos.system\n(V" + COMMAND.encode() + b"\ntR.",
     "class-changed-first.onnx": b"ccollections\nUserDict\n(N}tb0" + OLD,
     "path-changed.onnx": b"csys\npath\nV/tmp\na.",
     "second-unmarked.dat": b"I1\n." + OLD,
@@ -335,6 +364,34 @@ _CONTAINED: dict[str, bytes] = {
     "gzip-in-gzip.joblib": gzip.compress(gzip.compress(SHELL)),
     "zlib-truncated.joblib": zlib.compress(SHELL)[:-5],
     "zlib-bomb.joblib": zlib.compress(bytes(50_000_000)),
+    "lzma-small.dat": lzma.compress(OLD, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 4096}]),
+    "lzma-odd.dat": lzma.compress(SHELL, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "lc": 0, "lp": 2}]),
+    "gzip-damaged-later.dat": gzip.compress(OLD) + b"garbage",
+    "gzip-cut.dat": gzip.compress(OLD)[:-6],
+    "gzip-named.onnx": gzip.compress(OLD)[:3]
+    + b"\x1c"
+    + gzip.compress(OLD)[4:10]
+    + b"\2\0xxn\0c\0"
+    + gzip.compress(OLD)[10:],
+    "bz2-damaged-later.dat": bz2.compress(OLD) + b"garbage",
+    "bz2-before-zip.zip": bz2.compress(pickle.dumps(1)) + archive({"data": SHELL}),
+    "xz-cut.dat": lzma.compress(SHELL)[:-6],
+    "xz-then-lzma.joblib": lzma.compress(pickle.dumps(1)) + lzma.compress(SHELL, lzma.FORMAT_ALONE),
+    "lz4-legacy.dat": b"\x02\x21\x4c\x18" + SHELL,
+    "zstandard-skipped.dat": b"\x50\x2a\x4d\x18" + bytes(4) + b"\x28\xb5\x2f\xfd" + SHELL,
+    "two-directories.pt": two_directories(
+        archive({"archive/data.pkl": SHELL}), archive({"archive/data.txt": SHELL.replace(b"os", b"xx")[::-1]})
+    ),
+    "two-directories-large.pt": two_large_directories(archive({"a.pkl": SHELL}), archive({"other": b"x"})),
+    "pickle-with-zip.zip": pickle.dumps(archive({"data": SHELL})),
+    "pickle-with-tar.tar": tar_head(b"\x80\x03B" + struct.pack("<I", 512 + len(tape({"data": SHELL})) - 7))
+    + tape({"data": SHELL})
+    + b".",
+    "zip-with-tar.zip": b"PK\x05\x06" + tar_head(b"PK\x05\x06")[4:] + tape({"data": SHELL}) + archive({}),
+    "prefixed.skops": b"x" + archive({"schema.json": b'{"__class__": "system", "__module__": "os"}'}),
+    "tar-continued.tar": tape({"words": b"cat"}) + tape({"data": SHELL}),
+    "second-array.npy": npy("'<f8'", bytes(8)) + npy("'|O'", SHELL),
+    "pickle-behind-array.npy": npy("'<f8'", bytes(8)) + SHELL,
     "lz4.joblib": b"\x04\x22\x4d\x18" + SHELL,
     "zstandard.joblib": b"\x28\xb5\x2f\xfd" + SHELL,
     "old.joblib": b"ZF0x20" + zlib.compress(SHELL),
@@ -394,5 +451,19 @@ _LIES: dict[str, bytes] = {
 MALICIOUS: dict[str, bytes] = _REPORTED | _NAMES | _OPCODES | _PLACES | _ARRAYS | _CONTAINED | _LIES
 """All of them by file name."""
 
-RUNS = ("os.system.pkl", "protocol-0.pkl", "inst.pkl", "obj.pkl", "second.pkl", "runs-then-breaks.pkl")
+RUNS = (
+    *("os.system.pkl", "protocol-0.pkl", "inst.pkl", "obj.pkl", "second.pkl", "runs-then-breaks.pkl", "tar-head.pkl"),
+    *("behind-stop-in-frame.pkl", "frame-in-frame.dat", "octal.dat", "number-with-zero.onnx", "second-unmarked.dat"),
+    *("class-changed-first.onnx", "dotted-unmarked.onnx"),
+)
 """Some that run the command when they are loaded carelessly, which shows that the command is a good canary."""
+
+RUNS_WITH_NUMPY = {
+    **dict.fromkeys(("padding-by-arguments.joblib", "padding-by-first-state.joblib"), "joblib"),
+    **dict.fromkeys(("padding-by-method.joblib", "size-of-long-number.joblib", "lzma-small.dat"), "joblib"),
+    **dict.fromkeys(("size-of-type-without-init.joblib", "rebuilt-wrapper.joblib"), "joblib"),
+    **dict.fromkeys(("wrapper-in-objects.joblib", "array-in-frame.joblib"), "joblib"),
+    **dict.fromkeys(("behind-ndarray.joblib", "in-large-frame.joblib", "behind-ndarray.dat"), "pickle"),
+    **dict.fromkeys(("gzip-damaged-later.dat", "gzip-cut.dat"), "gzip"),
+}
+"""The same where NumPy and joblib are installed, and by what."""

@@ -27,6 +27,15 @@ AT_START = (
     *("os.system.pkl", "b1-numpy-builtins.pkl", "b2-spawnv.pkl", "b3-read_csv.pkl", "b4-import_module.pkl"),
     *("zlib.joblib", "protocol-0.pkl", "inst.pkl", "hidden-behind-short-type.joblib", "objects-called-numbers.pkl"),
     *("torch.pt", "tar.pt", "known-function.skops", "lie.onnx", "old-lie.txt", "old-lie", "zip-behind.onnx"),
+    *(
+        "tar-head.pkl",
+        "tar-head.tar",
+        "padding-by-arguments.joblib",
+        "behind-ndarray.dat",
+        "octal.dat",
+        "lzma-small.dat",
+    ),
+    *("behind-stop-in-frame.pkl", "gzip-cut.dat", "second-array.npy", "two-directories.pt"),
 )
 """One of each kind for a process of its own; all are scanned in test_pickles."""
 

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import IO
 
 from mlops_scoring.pickles.directory import refuse_two_directories
+from mlops_scoring.pickles.expanding import HEAD as EXPANDING_HEAD
 from mlops_scoring.pickles.expanding import (
     MAX_EXPANDED,
     MAX_RATIO,
@@ -77,7 +78,7 @@ def _check_archive(file: IO[bytes]) -> None:
 
 
 def _pickle_names(file: IO[bytes], name: str, depth: int) -> set[str]:
-    head = head_of(file, 16)
+    head = head_of(file, EXPANDING_HEAD)
     if not compressed(head) and not uncheckable(head):
         return _stream_names(file, archived=depth > 0)
     with expanded(file) as inner:

@@ -117,18 +117,26 @@ def is_tar(head: bytes) -> bool:
 
 
 def _inside(file: IO[bytes], head: bytes) -> Format | None:
-    """What a compressed file holds, if that is of interest."""
-    try:
-        inner = next(pieces(file, head), b"")[:HEAD]
-        if inner.startswith((*ZIP, MARK)) or compressed(inner) or uncheckable(inner) or is_tar(inner):
-            return Format.COMPRESSED
-        if _marked(inner):
-            return Format.PICKLE
-        file.seek(0)
-        stream = io.BufferedReader(_Joined(pieces(file, head)))
-        return Format.PICKLE if acts(Lazy(stream), marked=False) else None
-    except DAMAGED:
-        return None
+    """What a compressed file holds, if that is of interest; damage further on does not hide what stands before it."""
+    inner = _first(file, head)
+    if inner.startswith((*ZIP, MARK)) or compressed(inner) or uncheckable(inner) or is_tar(inner):
+        return Format.COMPRESSED
+    if _marked(inner):
+        return Format.PICKLE
+    file.seek(0)
+    stream = io.BufferedReader(_Joined(pieces(file, head)))
+    return Format.PICKLE if acts(Lazy(stream), marked=False) else None
+
+
+def _first(file: IO[bytes], head: bytes) -> bytes:
+    """The first bytes of what is compressed."""
+    found = b""
+    with contextlib.suppress(*DAMAGED):
+        for piece in pieces(file, head):
+            found += piece
+            if len(found) >= HEAD:
+                break
+    return found[:HEAD]
 
 
 class _Joined(io.RawIOBase):
@@ -144,7 +152,12 @@ class _Joined(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
         if not self._rest:
-            self._rest = next(self._parts, b"")
+            self._rest = self._next()
         taken, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
+
+    def _next(self) -> bytes:
+        with contextlib.suppress(*DAMAGED):
+            return next((part for part in self._parts if part), b"")
+        return b""

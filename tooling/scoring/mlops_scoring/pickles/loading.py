@@ -8,7 +8,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from mlops_scoring.pickles.expanding import compressed, expanded, head_of
+from mlops_scoring.pickles.expanding import HEAD, compressed, expanded, head_of
 from mlops_scoring.pickles.formats import Format, detect
 from mlops_scoring.pickles.machine import Bounded, InlineArray, Machine, read_padding
 from mlops_scoring.pickles.policy import CONTAINERS, FUNCTIONS, Policy, problem_with, resolvable
@@ -44,7 +44,7 @@ def load(path: str | Path, policy: Policy) -> Any:  # noqa: ANN401 - whatever th
             skops = importlib.import_module("skops.io")
             return skops.load(path, trusted=sorted(policy.classes))
         case Format.PICKLE:
-            with path.open("rb") as file, expanded(file) if compressed(head_of(file, 8)) else file as content:
+            with path.open("rb") as file, expanded(file) if compressed(head_of(file, HEAD)) else file as content:
                 return _Loader(Bounded(content), policy).load()
         case _:
             raise PickleRefused("it is neither pickle, joblib nor skops")
