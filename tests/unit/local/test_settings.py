@@ -73,6 +73,7 @@ def test_what_nobody_declared_is_drift_and_a_default_that_is_written_is_none() -
         **plain,
         "auth_mode": "none",
         "limits": LIMITS,
+        "telemetry": {"sampling_ratio": 1, "access_log": 0},
         "mirror_traffic": {"blue": 0},
         "deployments": {"blue": {**plain["deployments"]["blue"], "instance_count": 1}},
     }
@@ -92,7 +93,7 @@ def test_the_defaults_that_rules_know_are_the_gateways() -> None:
     parsed = parse_configuration(json.dumps({**document(live(declared())), "limits": make_limits({"limits": LIMITS})}))
     assert parsed.limits == Limits()
     assert parsed.auth.mode == OPEN
-    assert parsed.telemetry.sampling_ratio == 1
+    assert (parsed.telemetry.sampling_ratio, parsed.telemetry.access_log) == (1, 0)
 
 
 _LEAST: dict[str, Any] = {

@@ -307,7 +307,7 @@ MONITORED = {
 
 
 def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare: Declare) -> None:
-    """Each deployment is started with the endpoint's telemetry, so it is in both places; what is logged is the gateway's."""
+    """Each deployment is started with the endpoint's telemetry, so it is in both; what is logged is the gateway's."""
     stage = (
         "compute: laptop\nauth_mode: key\ntls: {certificate: /tls/c.pem, key: ~/k.pem}\n"
         "telemetry: {otlp_endpoint: 'http://127.0.0.1:4318', sampling_ratio: 10%, access_log: 1%}\n"
