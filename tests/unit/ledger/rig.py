@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def close_all() -> None:
 class ManualClock:
     """Time that stands still until somebody waits in the thread that made it, or turns it.
 
-    Other threads wait for real, until the time has come by this clock, or it is stopped with all that wait for it.
+    Other threads wait for real, until the time has come by this clock, or it is stopped with all that wait for it;
+    `waiting` says how many do.
     """
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
@@ -52,6 +54,7 @@ class ManualClock:
         self.up = 1000.0
         self.before_wait: Callable[[], None] = lambda: None
         self.stopped = False
+        self.waiting = 0
         self._owner = threading.get_ident()
 
     def time(self) -> float:
@@ -59,6 +62,13 @@ class ManualClock:
 
     def uptime(self) -> float:
         return self.up
+
+    def until_waiting(self) -> None:
+        """Return when another thread waits."""
+        give_up = time.monotonic() + 20
+        while not self.waiting:
+            assert time.monotonic() < give_up, "nobody waits"
+            time.sleep(0.005)
 
     def pass_(self, seconds: float) -> None:
         self.now += seconds
@@ -70,10 +80,14 @@ class ManualClock:
             self.pass_(seconds)
             return event.is_set()
         due = self.up + seconds
-        while self.up < due:
-            if event.wait(0.005) or self.stopped:
-                return True
-        return event.is_set()
+        self.waiting += 1
+        try:
+            while self.up < due:
+                if event.wait(0.005) or self.stopped:
+                    return True
+            return event.is_set()
+        finally:
+            self.waiting -= 1
 
 
 def open_ledger(root: Path, clock: ManualClock | None = None, remote: str | None = None, stage: str = "dev") -> Ledger:

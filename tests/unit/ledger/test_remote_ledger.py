@@ -100,6 +100,7 @@ def test_a_broken_lock_stops_its_holder_at_its_next_record_or_renewal(clones: li
     run = one.begin(intent({}))
     two.break_lock(BO)
     run.held()
+    clock.until_waiting()
     clock.pass_(31)
     give_up = time.monotonic() + 20
 

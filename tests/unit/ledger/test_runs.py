@@ -55,6 +55,7 @@ def test_a_lease_is_renewed_in_the_background_and_then_lasts_longer(root: Path, 
     with ledger.begin(intent({})) as run:
         for _ in range(5):
             seen = _lease(root)
+            clock.until_waiting()
             clock.pass_(31)
             _until(partial(_is_renewed, root, seen))
             run.held()
