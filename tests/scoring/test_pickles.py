@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import os
 import pickle
@@ -13,20 +15,11 @@ from collections import OrderedDict
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.scoring.environments import run_in
-from tests.scoring.hostile.corpus import (
-    MALICIOUS,
-    OLD,
-    RUNS,
-    RUNS_WITH_NUMPY,
-    SHELL,
-    archive,
-    call,
-    npy,
-    tape,
-)
+from tests.scoring.hostile.corpus import MALICIOUS, RUNS, RUNS_WITH_NUMPY
+from tests.scoring.hostile.making import OLD, SHELL, archive, call, npy, tape
 
 from mlops_scoring import pickles
 from mlops_scoring.configuration import PicklePolicy
@@ -256,6 +249,59 @@ def test_what_passes_reaches_no_other_name_in_the_real_machine(
     if pickles.scan(path, PicklePolicy(("pickle",))) == []:
         with path.open("rb") as file:
             Recorder(file).load()
+
+
+class Canary(pickle.Unpickler):
+    """The real machine, whose every name is a function that says so when it is called."""
+
+    called = False
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        if not all(part.isidentifier() for part in f"{module_name}.{global_name}".split(".")):
+            raise ImportError(module_name)
+        return self._sing
+
+    def _sing(self, *arguments: object) -> None:
+        del arguments
+        self.called = True
+
+
+# Without what takes gigabytes in the real machine.
+UNMARKED = [piece for piece in PIECES if piece not in {pickle.PUT, pickle.LONG_BINPUT, pickle.BYTEARRAY8}]
+ODD = [
+    OLD,
+    OLD.rstrip(b"."),
+    b"I010\n",
+    b"I1\0x\n",
+    b"S'\xe9'\n",
+    b"p 1 \n",
+    b"g1\0\n",
+    b"\x95\x02" + bytes(7),
+    b"N0",
+    b"N.",
+]
+
+
+BYTES = [bytes([number]) for number in range(256) if bytes([number]) not in {pickle.PUT, pickle.LONG_BINPUT}]
+
+
+@example([b"I010\n", b"0", OLD])
+@example([b"N.", OLD])
+@given(st.lists(st.sampled_from(UNMARKED + ODD) | st.sampled_from(BYTES), max_size=8))
+def test_what_is_not_looked_into_calls_nothing_in_the_real_machine(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
+    """A file that no pickle is suspected in: Python's own unpickler agrees, however the file is opened."""
+    path = tmp_path_factory.getbasetemp() / "any.dat"
+    path.write_bytes(b"".join([*pieces, b"."]))
+    if not pickles.may_hold_pickle(path):
+        for opened in (path.open("rb"), io.BytesIO(path.read_bytes())):
+            with opened:
+                machine = Canary(opened, encoding="latin1")
+                with contextlib.suppress(Exception):
+                    while True:
+                        machine.load()
+                assert not machine.called
 
 
 MODELS: list[tuple[str, tuple[str, ...]]] = [

@@ -4,147 +4,29 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import lzma
 import pickle
 import struct
-import tarfile
-import zipfile
 import zlib
 
-COMMAND = "touch hacked"
-"""What those that run a command run: a file that must never appear."""
-
-
-def call(module: str, name: str, *arguments: object) -> bytes:
-    """A pickle of protocol 4 that calls a function when it is loaded."""
-    text = pickle.SHORT_BINUNICODE
-    parts = [pickle.PROTO, b"\x04"]
-    for word in (module, name):
-        parts += [text, bytes([len(word.encode())]), word.encode()]
-    parts += [pickle.STACK_GLOBAL, pickle.MARK]
-    for argument in arguments:
-        parts.append(pickle.dumps(argument, 4)[2:-1].replace(b"\x94", b""))
-    return b"".join([*parts, pickle.TUPLE, pickle.REDUCE, pickle.STOP])
-
-
-def old_call(module: str, name: str, argument: str) -> bytes:
-    """The same in protocol 0, which begins with no mark."""
-    return f"c{module}\n{name}\n(V{argument}\ntR.".encode()
-
-
-def dtype(code: str, state: bytes = b"") -> bytes:
-    """Opcodes that make a NumPy type, and give it a state."""
-    made = f"cnumpy\ndtype\n(V{code}\nI00\nI01\ntR".encode()
-    return made + (state + b"b" if state else b"")
-
-
-WRAPPER = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n"
-PLAIN = WRAPPER + pickle.EMPTY_TUPLE + pickle.NEWOBJ
-NDARRAY = b"cnumpy\nndarray\n"
-
-
-def state(shape: bytes, kind: bytes, more: bytes = b"") -> bytes:
-    """Opcodes that give a joblib array its state."""
-    return (
-        b"}(Vsubclass\n"
-        + NDARRAY
-        + b"Vshape\n"
-        + shape
-        + b"Vorder\nVC\nVdtype\n"
-        + kind
-        + b"Vallow_mmap\nI00\n"
-        + more
-        + b"ub"
-    )
-
-
-def wrapper(hidden: bytes, shape: tuple[int, ...], code: str = "u1") -> bytes:
-    """A joblib array whose bytes are `hidden`; `pickle.load` would run them."""
-    return b"\x80\x04" + PLAIN + state(pickle.dumps(shape, 2)[2:-1], dtype(code)) + hidden + b"."
-
-
-def passed_over(hidden: bytes) -> bytes:
-    """Opcodes that the machine runs when it stands in them, but passes over as a text when it stands before them."""
-    return b"\x8e" + struct.pack("<Q", len(hidden)) + hidden
-
-
-def padded(hidden: bytes) -> bytes:
-    """The same for a machine that takes the first byte as a number of bytes to pass over, here 142."""
-    padding = bytes(0x8E - 8)
-    return b"\x8e" + struct.pack("<Q", len(padding) + len(hidden)) + padding + hidden
-
-
-def tar_head(name: bytes) -> bytes:
-    """An empty member of a tar archive under a name that may be a pickle; 100 bytes at most."""
-    head = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
-    head[: len(name)] = name
-    head[148:156] = b" " * 8
-    head[148:156] = b"%06o\0 " % sum(head)
-    return bytes(head)
-
-
-def array(kind: bytes, content: bytes) -> bytes:
-    """A NumPy array of a type that opcodes make."""
-    made = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01btR"
-    return b"\x80\x03" + made + b"(I1\n(I1\nt" + kind + b"I00\nC" + bytes([len(content)]) + content + b"tb."
-
-
-def archive(members: dict[str, bytes]) -> bytes:
-    """A zip archive."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as file:
-        for name, content in members.items():
-            file.writestr(name, content)
-    return made.getvalue()
-
-
-def tape(members: dict[str, bytes], mode: str = "w") -> bytes:
-    """A tar archive."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode=mode) as file:  # type: ignore[call-overload] # any mode, as a text
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
-    return made.getvalue()
-
-
-def two_directories(seen: bytes, hidden: bytes) -> bytes:
-    """A zip archive whose end points to one directory, and stands behind another one."""
-    at = seen.rindex(b"PK\x05\x06")
-    end = seen[at:]
-    return seen[:at] + hidden[: hidden.rindex(b"PK\x05\x06")] + _padded_directory(hidden, end)
-
-
-def two_large_directories(seen: bytes, hidden: bytes) -> bytes:
-    """The same with the records of large archives; the directory is found by other means."""
-    at, other = seen.rindex(b"PK\x05\x06"), hidden.rindex(b"PK\x05\x06")
-    body = seen[:at]
-    records = []
-    for made, place in ((seen, at), (hidden, other)):
-        count, size = struct.unpack_from("<H", made, place + 10)[0], struct.unpack_from("<L", made, place + 12)[0]
-        start = place - size
-        records.append(struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start))
-    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(body), 1)
-    return body + records[0] + hidden[:other] + records[1] + locator + seen[at:]
-
-
-def _padded_directory(hidden: bytes, end: bytes) -> bytes:
-    """The end record with the size of the directory before it, but the other one's place."""
-    size = struct.unpack_from("<L", hidden, hidden.rindex(b"PK\x05\x06") + 12)[0]
-    return end[:12] + struct.pack("<L", size) + end[16:]
-
-
-def npy(descr: str, content: bytes = b"") -> bytes:
-    """A NumPy file."""
-    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".encode().ljust(117) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content
-
-
-SHELL = call("os", "system", COMMAND)
-OLD = old_call("os", "system", COMMAND)
+from tests.scoring.hostile.making import (
+    COMMAND,
+    OLD,
+    SHELL,
+    archive,
+    array,
+    call,
+    dtype,
+    npy,
+    old_call,
+    tape,
+    tar_head,
+    two_directories,
+    two_large_directories,
+    wrapper,
+)
+from tests.scoring.hostile.places import PLACES
 
 _REPORTED: dict[str, bytes] = {
     "os.system.pkl": SHELL,
@@ -236,91 +118,6 @@ _OPCODES: dict[str, bytes] = {
     "much-memory.pkl": old_call("builtins", "bytearray", "x").replace(b"Vx\n", b"I999999999999\n"),
 }
 """Every way in which the machine makes a call, and streams that are not in order."""
-
-_NEXT = b"0" + OLD[:-1]
-_EMPTY = b"(I0\nt"
-_LONG = pickle.LONG4 + struct.pack("<i", (1 << 20) + 1) + b"\x09" + bytes(1 << 20)
-_FRAMED = pickle.FRAME + struct.pack("<Q", 2 << 20) + _NEXT
-_ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(" + NDARRAY + _EMPTY + b"C\x01btR"
-_INNER = PLAIN + state(b"(I%d\nt" % len(_NEXT), dtype("u1")) + _NEXT + b"."
-
-_PLACES: dict[str, bytes] = {
-    "padding-by-arguments.joblib": b"\x80\x04"
-    + WRAPPER
-    + b"("
-    + NDARRAY
-    + _EMPTY
-    + b"VC\n"
-    + dtype("u1")
-    + b"tR"
-    + state(_EMPTY, dtype("u1"))
-    + padded(_NEXT)
-    + b"0.",
-    "padding-by-first-state.joblib": b"\x80\x04"
-    + PLAIN
-    + b"q\x00"
-    + state(_EMPTY, dtype("u1"), b"Vnumpy_array_alignment_bytes\nI16\n")
-    + b"\x000h\x00"
-    + state(_EMPTY, dtype("u1"))
-    + padded(_NEXT)
-    + b"0.",
-    "padding-by-method.joblib": b"\x80\x04"
-    + PLAIN
-    + state(b"(I%d\nt" % len(_NEXT), dtype("u1"), b"Vread\ncbuiltins\nslice\n")
-    + _NEXT
-    + b".",
-    "size-of-long-number.joblib": b"\x80\x04"
-    + PLAIN
-    + state(b"(" + _LONG + b"t", dtype("u1"))
-    + passed_over(_NEXT)
-    + b"0.",
-    "size-of-large-type.joblib": b"\x80\x04" + PLAIN + state(_EMPTY, dtype("S4294967305")) + passed_over(_NEXT) + b"0.",
-    "size-of-type-without-init.joblib": b"\x80\x04"
-    + PLAIN
-    + state(b"(I1\nt", b"cnumpy\ndtype\n(VS9\nt\x81")
-    + passed_over(_NEXT)
-    + b"0.",
-    "rebuilt-wrapper.joblib": b"\x80\x04ccopyreg\n_reconstructor\n("
-    + WRAPPER
-    + b"cbuiltins\nobject\nNtR"
-    + state(b"(I9\nt", dtype("u1"))
-    + passed_over(_NEXT)
-    + b"0.",
-    "wrapper-in-objects.joblib": wrapper(
-        b"\x80\x04" + _ARRAY + b".0" + PLAIN + state(b"(I1\nt", dtype("O8")) + _INNER, (1,), "O8"
-    ),
-    "behind-ndarray.joblib": wrapper(
-        b"0" + NDARRAY + b"(" + _EMPTY + b"tR" + _NEXT, (len(b"0" + NDARRAY + b"(" + _EMPTY + b"tR" + _NEXT),)
-    ),
-    "behind-ndarray.dat": b"cnumpy\nndarray\n((I0\nttR" + _NEXT + b".",
-    "in-large-frame.joblib": wrapper(_FRAMED + bytes((2 << 20) - len(_NEXT)), ((2 << 20) + 9,)),
-    "behind-stop-in-frame.pkl": b"\x80\x04\x95" + struct.pack("<Q", 2 + len(OLD)) + b"N." + OLD + pickle.dumps(1),
-    "array-in-frame.joblib": b"\x80\x04\x95"
-    + struct.pack("<Q", len(PLAIN + state(b"(I9\nt", dtype("u1"))) + 1)
-    + PLAIN
-    + state(b"(I9\nt", dtype("u1"))
-    + b"N"
-    + passed_over(_NEXT)
-    + b"N.",
-    "rebuilt-type.pkl": array(
-        b"ccopyreg\n_reconstructor\n(cnumpy\ndtype\ng0\nVO8\ntR(I3\nV|\nNNNI-1\nI-1\nI0\ntb".replace(
-            b"g0\n", b"cnumpy\ndtype\n"
-        ),
-        b"A" * 8,
-    ),
-    "bytes-without-init.pkl": b"\x80\x02c__builtin__\nbytes\nI99999999999\n\x85\x81.",
-    "frame-too-short.dat": b"N0\x95" + struct.pack("<Q", 1) + OLD,
-    "frame-in-frame.dat": b"N0\x95" + struct.pack("<Q", 12) + b"N0\x95" + struct.pack("<Q", 1) + OLD,
-    "octal.dat": b"I010\n0" + OLD,
-    "number-with-zero.onnx": b"I1\0x\n0" + OLD,
-    "text-in-latin.dat": b"S'\xe9'\n0" + OLD,
-    "dotted-unmarked.onnx": b"N0\x80\x04cshutil\nos.system\n(V" + COMMAND.encode() + b"\ntR.",
-    "class-changed-first.onnx": b"ccollections\nUserDict\n(N}tb0" + OLD,
-    "path-changed.onnx": b"csys\npath\nV/tmp\na.",
-    "second-unmarked.dat": b"I1\n." + OLD,
-    "buffer-first.dat": b"\x970" + OLD,
-}
-"""Where the place in the stream could be thought to be another than it is, or the walk to end before it does."""
 
 _ARRAYS: dict[str, bytes] = {
     "hidden-in-array.joblib": wrapper(SHELL[2:-1] + b"0", (len(SHELL) - 2,)),
@@ -448,7 +245,7 @@ _LIES: dict[str, bytes] = {
 }
 """Names that promise something else."""
 
-MALICIOUS: dict[str, bytes] = _REPORTED | _NAMES | _OPCODES | _PLACES | _ARRAYS | _CONTAINED | _LIES
+MALICIOUS: dict[str, bytes] = _REPORTED | _NAMES | _OPCODES | PLACES | _ARRAYS | _CONTAINED | _LIES
 """All of them by file name."""
 
 RUNS = (

@@ -92,14 +92,18 @@ def _stream_names(file: IO[bytes], *, archived: bool) -> set[str]:
     names: set[str] = set()
     source = Skipping(file)
     Scanner(source, names, archived=archived).load()
+    several = bool(source.rest)
     # Some programs put several pickles in one file, and a reader may load them all.
     while source.rest:
         Scanner(source, names, archived=archived).load()
-    if WRAPPER in names:
-        # What passes for an array here may be opcodes to a script that calls pickle.load: look at those names too.
+    if WRAPPER in names or several:
+        # What passes for an array here may be opcodes to a script that calls pickle.load, and a script that reads
+        # several pickles by one machine carries its memo from one to the next: look at those names too.
         file.seek(0)
         walk = Walk(Skipping(file))
         walk.run()
+        if walk.torn:
+            raise Unreadable("a frame within an array")
         names |= walk.names
     return names
 

@@ -146,6 +146,11 @@ class _Joined(io.RawIOBase):
         super().__init__()
         self._parts = parts
         self._rest = b""
+        self._given = 0
+
+    def tell(self) -> int:
+        """Bytes given so far; a stream that cannot seek may say so too."""
+        return self._given
 
     def readable(self) -> bool:
         return True
@@ -155,6 +160,7 @@ class _Joined(io.RawIOBase):
             self._rest = self._next()
         taken, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(taken)] = taken
+        self._given += len(taken)
         return len(taken)
 
     def _next(self) -> bytes:

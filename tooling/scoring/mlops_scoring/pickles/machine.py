@@ -74,6 +74,11 @@ class Bounded:
         self._file.seek(size, 1)
 
     @property
+    def place(self) -> int:
+        """Bytes that have been read since the file's beginning."""
+        return self._file.tell()
+
+    @property
     def rest(self) -> int:
         """Bytes until the end."""
         return self._end - self._file.tell()

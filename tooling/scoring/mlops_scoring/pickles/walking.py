@@ -115,6 +115,7 @@ class Walk:
         names: What it would import.
         acts: Whether it would call or change something.
         finished: Whether a pickle came to its end with a name in it.
+        torn: Whether something goes over a frame's end: then it depends on the kind of file what is read next.
     """
 
     def __init__(self, source: Bounded) -> None:
@@ -122,10 +123,10 @@ class Walk:
         self.names: set[str] = set()
         self.acts = False
         self.finished = False
+        self.torn = False
+        self._frame_end = 0
         self._source = source
-        self._begin()
-
-    def _begin(self) -> None:
+        self._later = False
         self._stack: list[_Item] = []
         self._outer: list[list[_Item]] = []
         self._memo: dict[int, _Item] = {}
@@ -143,9 +144,19 @@ class Walk:
                 if opcode not in steps or len(self._stack) + len(self._outer) + len(self._memo) > _MOST:
                     self.acts |= opcode in steps
                     return
-                steps[opcode](self, opcode)
+                self._step(steps[opcode], opcode)
         except (Stopped, IndexError, pickle.UnpicklingError, EOFError):
             return
+
+    def _step(self, step: Callable[[Walk, bytes], None], opcode: bytes) -> None:
+        end = self._frame_end
+        if self._source.place > end:
+            step(self, opcode)
+            return
+        try:
+            step(self, opcode)
+        finally:
+            self.torn |= opcode != pickle.FRAME and self._source.place > end
 
     def _number(self, size: int) -> int:
         return int.from_bytes(self._source.read(size), "little")
@@ -246,14 +257,15 @@ class Walk:
 
     def _get(self, opcode: bytes) -> None:
         key = self._memo_key() if opcode == pickle.GET else self._number(_GETS[opcode])
-        if key not in self._memo:
+        if key not in self._memo and not self._later:
             raise Stopped
-        self._stack.append(self._memo[key])
+        self._stack.append(self._memo.get(key, _FOREIGN))
 
     def _import(self, module: str, name: str) -> _Item:
         if not _MODULE.fullmatch(module) or not _ATTRIBUTE.fullmatch(name):
             raise Stopped
         self.names.add(f"{module}.{name}")
+        self.acts |= self._later
         sure = module.partition(".")[0] in _WELL_KNOWN or "." in module + name or name.startswith("__")
         return _Item(Kind.IMPORT if sure else Kind.NAME, f"{module}.{name}")
 
@@ -279,6 +291,7 @@ class Walk:
         if not {module.kind, name.kind} <= {Kind.TEXT, Kind.FOREIGN, Kind.ANYTHING}:
             raise Stopped
         self.names.add(COMPUTED)
+        self.acts |= self._later
         self._stack.append(_Item(Kind.IMPORT))
 
     def _call(self, opcode: bytes) -> None:
@@ -313,15 +326,20 @@ class Walk:
 
     def _frame(self, opcode: bytes) -> None:
         del opcode
-        if self._number(8) > self._source.rest:
+        size = self._number(8)
+        if size > self._source.rest:
             raise Stopped
+        self.torn |= self._source.place - 9 < self._frame_end
+        self._frame_end = self._source.place + size
 
     def _stop(self, opcode: bytes) -> None:
-        """A program may load several pickles from one file."""
+        """A program may load several pickles from one file, by one machine that keeps its memo, or by several."""
         del opcode
         self._stack.pop()
+        self.torn |= self._source.place < self._frame_end
         self.finished |= bool(self.names)
-        self._begin()
+        self._later = True
+        self._stack, self._outer = [], []
 
     def _pass(self, opcode: bytes) -> None:
         """Go on: a read-only buffer is one still."""
@@ -364,4 +382,4 @@ def acts(source: Bounded, *, marked: bool) -> bool:
     """
     walk = Walk(source)
     walk.run(until_act=True)
-    return walk.acts or walk.finished or bool(marked and walk.names)
+    return walk.acts or walk.torn or walk.finished or bool(marked and walk.names)
