@@ -72,8 +72,7 @@ def classify(file: IO[bytes], name: str, *, member: bool = False) -> Format:
     plain = PurePath(name)
     suffixes = {suffix.lower() for suffix in plain.suffixes}
     marked = _marked(head)
-    # First of all: the beginning of a tar file, and what stands before a zip file, may be anything.
-    acting = (marked and not member) or acts(Skipping(file), marked=marked)
+    acting = (marked and not member) or _acts(file, head, marked=marked)
     file.seek(0)
     found = Format.PICKLE if acting else _by_content(file, head)
     if found is not None:
@@ -89,6 +88,14 @@ def classify(file: IO[bytes], name: str, *, member: bool = False) -> Format:
         return found
     inert = plain.suffix.lower() in _INERT_SUFFIXES or plain.name in _INERT_NAMES
     return Format.INERT if inert else Format.UNKNOWN
+
+
+def _acts(file: IO[bytes], head: bytes, *, marked: bool) -> bool:
+    """Whether it runs something, whatever else it is: a tar file, and what stands before a zip file, may be anything.
+
+    What begins as a zip file does ends a pickle at once, for "P" is a persistent id.
+    """
+    return not head.startswith(ZIP) and acts(Skipping(file), marked=marked)
 
 
 def _marked(head: bytes) -> bool:
