@@ -170,7 +170,7 @@ def init():
 def run(data):
     return {"frozen": gc.get_freeze_count(), "made": len(made), "looked_at": len(gc.get_objects())}
 """
-    found = start_worker(source).ask({}).json
+    found = start_worker(source).ask(b"{}").json
     assert found["frozen"] > found["made"] > found["looked_at"]
 
 
