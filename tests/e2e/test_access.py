@@ -82,6 +82,32 @@ def test_a_key_opens_an_endpoint_and_is_made_anew_while_the_other_opens(laptop: 
     assert "it was in a screenshot" in told
 
 
+def test_a_key_that_was_made_anew_and_not_recorded_is_told_of(laptop: Laptop) -> None:
+    laptop.declare(auth_mode="key")
+    laptop.converge()
+    found = secrets(laptop)
+    lock = laptop.root / ".git/refs/heads/ledger/dev.lock"
+    lock.touch()
+    done = laptop.run("credentials", "hello", "--regenerate", "primary")
+    assert done.returncode == 1
+    assert "The primary key of endpoint/hello@here is a new one, and the ledger does not say so." in done.stderr
+    lock.unlink()
+    assert [ask(laptop, key) for key in (found["primary_key"], secrets(laptop)["primary_key"])] == [401, 200]
+
+
+def test_a_key_is_not_made_anew_where_the_ledger_cannot_be_read(laptop: Laptop) -> None:
+    laptop.declare(auth_mode="key")
+    laptop.converge()
+    found = secrets(laptop)
+    branch = laptop.root / ".git/refs/heads/ledger/dev"
+    tip = branch.read_bytes()
+    branch.write_bytes(b"0123456789" * 4)
+    done = laptop.run("credentials", "hello", "--regenerate", "primary")
+    branch.write_bytes(tip)
+    assert done.returncode == 1
+    assert secrets(laptop) == found
+
+
 def test_a_token_opens_an_endpoint_and_lives_on_while_its_key_is_made_anew(laptop: Laptop) -> None:
     laptop.declare(auth_mode="aml_token")
     laptop.apply()

@@ -72,20 +72,17 @@ def regenerate(
     guard, mode = _guard(workspace, stage, address)
     if (key is KeyType.SIGNING) != (mode == _TOKEN):
         raise _other_kind(address, mode, key)
+    scope = open_scopes(workspace, stage).stage
+    origin = origin_of(workspace, reason or "a key was made anew")
     guard.regenerate(address, key, revoke=revoke)
     body: dict[str, JSON] = {"address": str(address), "key": key.value, "revoked": revoke}
     try:
-        _record(workspace, stage, reason or "a key was made anew", body)
+        if scope is not None:
+            scope.ledger.append(Event.ROTATED, origin, body=body)
     except MlopsError as error:
         detail = f"The {key} key of {address} is a new one, and the ledger does not say so."
         raise type(error)(Diagnostic("Not recorded", detail), *error.diagnostics) from error
     return credentials(workspace, stage, address)
-
-
-def _record(workspace: Workspace, stage: str, reason: str, body: dict[str, JSON]) -> None:
-    scope = open_scopes(workspace, stage).stage
-    if scope is not None:
-        scope.ledger.append(Event.ROTATED, origin_of(workspace, reason), body=body)
 
 
 def _other_kind(address: Address, mode: str, key: KeyType) -> Blocked:
