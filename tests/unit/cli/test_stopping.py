@@ -27,10 +27,10 @@ sys.stdin.readline()
 
 
 @contextmanager
-def _program() -> Iterator[subprocess.Popen[str]]:
+def _program(text: str = _PROGRAM) -> Iterator[subprocess.Popen[str]]:
     """A run that stops when it is asked, and takes as long to clean up as its standard input says."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", _PROGRAM], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", text], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         try:
@@ -71,6 +71,57 @@ def test_a_request_in_the_middle_of_waiting_for_one_does_not_hang() -> None:
     """A handler runs between two instructions of the main thread, also while that holds the lock of the event."""
     done = subprocess.run([sys.executable, "-c", _BUSY], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "stopped\n"
+
+
+_ASLEEP = """
+import signal, threading
+from mlops.cli.stopping import stoppable
+from mlops.cli.terminal import open_terminal
+stop = threading.Event()
+terminal = open_terminal()
+with stoppable(terminal, stop):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    def report():
+        stop.wait()
+        terminal.result("stopping\\n")
+    threading.Thread(target=report, daemon=True).start()
+    terminal.result("ready\\n")
+    threading.Event().wait()
+"""
+"""Its main thread hears no signal, as one that is about to sleep does not: other threads take it."""
+
+
+def test_a_main_thread_that_sleeps_on_is_not_needed() -> None:
+    with _program(_ASLEEP) as process:
+        process.send_signal(signal.SIGINT)
+        assert _line(process) == "stopping\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+
+
+_UNREAD = """
+import threading
+from mlops.cli.stopping import stoppable
+from mlops.cli.terminal import open_terminal
+stop = threading.Event()
+terminal = open_terminal()
+with stoppable(terminal, stop):
+    terminal.result("ready\\n")
+    def report():
+        stop.wait()
+        terminal.result("stopping\\n")
+    threading.Thread(target=report, daemon=True).start()
+    while True:
+        terminal.say("x" * 100_000)
+"""
+
+
+def test_output_that_nobody_reads_keeps_nobody_from_stopping() -> None:
+    with _program(_UNREAD) as process:
+        process.send_signal(signal.SIGINT)
+        assert _line(process) == "stopping\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
 
 
 def test_the_second_ends_the_process_at_once() -> None:
