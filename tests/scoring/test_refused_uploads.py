@@ -144,7 +144,7 @@ def test_the_time_of_a_body_begins_when_the_client_is_told_to_continue(short_pat
             connection.deadline = 0  # as if the first request took longer than a body may
             go.set()
             await reader.readuntil(b"100 Continue\r\n\r\n")
-            assert connection.deadline > asyncio.get_running_loop().time()
+            assert connection.deadline > side.listener.now()
             writer.close()
 
     asyncio.run(main())

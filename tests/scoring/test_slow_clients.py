@@ -100,6 +100,47 @@ def test_a_client_that_sends_fast_enough_is_left_alone(short_path: Path) -> None
     asyncio.run(main())
 
 
+class HaltingLoop(asyncio.SelectorEventLoop):
+    """A loop of a process that can seem to have stood still."""
+
+    halted = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.halted
+
+
+BEGINNINGS = {
+    "nothing": (b"", HEAD + b"\r\n"),
+    "a head": (HEAD + b"Content-Length: 9\r\n", b"\r\n123456789"),
+    "a body": (HEAD + b"Content-Length: 9\r\n\r\n1234", b"56789"),
+    "a body that is streamed": (HEAD + b"Content-Length: 1500000\r\n\r\n" + bytes(1_400_000), bytes(100_000)),
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_time_in_which_the_gateway_stood_still_is_no_clients(short_path: Path, beginning: str) -> None:
+    """As after SIGSTOP, a suspended machine, or a starved one: clients may have sent all, and nobody has read it."""
+    start, rest = BEGINNINGS[beginning]
+
+    async def main(loop: HaltingLoop) -> None:
+        async with wired(short_path) as side:
+            reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
+            with contextlib.closing(writer):
+                writer.write(HEAD.replace(b"POST", b"GET") + b"\r\n" + start)
+                assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 ")
+                await until(lambda: side.upstream.streams == (len(start) > 1_000_000), "what there is has been read")
+                began = loop.time()
+                loop.halted = 1000
+                await until(lambda: loop.time() > began + 1002.5, "it has looked at every client")
+                writer.write(rest)
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+    with asyncio.Runner(loop_factory=HaltingLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, HaltingLoop)
+        runner.run(main(loop))
+
+
 def test_a_client_that_reads_drop_by_drop_is_cut_off(short_path: Path) -> None:
     size = 50_000_000
 

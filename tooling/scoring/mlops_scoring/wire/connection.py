@@ -31,13 +31,13 @@ class ServerConnection(asyncio.Protocol):
     """One client's connection: requests answered in order, keep-alive, bounded reading.
 
     Attributes:
-        deadline: Loop time after which the connection has been silent for too long.
+        deadline: Time of the listener after which the connection has been silent for too long.
         exchange: Hears of the client's going and slowness while a request is being answered.
     """
 
     def __init__(self, listener: Listener) -> None:
         """Wait for the transport."""
-        self.deadline = listener.loop.time() + listener.limits.head_seconds
+        self.deadline = listener.now() + listener.limits.head_seconds
         self.exchange: Exchange = SILENT
         self.writable = True
         self._listener = listener
@@ -67,7 +67,7 @@ class ServerConnection(asyncio.Protocol):
             self._listener.connections_refused += 1
             connected.abort()
             return
-        self.deadline = self._listener.loop.time() + self._limits.head_seconds
+        self.deadline = self._listener.now() + self._limits.head_seconds
         self._listener.connections.add(self)
         connected.set_write_buffer_limits(high=_HIGH_WATER)
 
@@ -116,7 +116,7 @@ class ServerConnection(asyncio.Protocol):
         if self._lingered > max(self._limits.body_bytes, _LINGER_BYTES):
             self._transport.abort()
         elif self._refused:
-            self.deadline = min(self._listener.loop.time() + _LINGER_SILENCE, self._linger_until)
+            self.deadline = min(self._listener.now() + _LINGER_SILENCE, self._linger_until)
 
     @property
     def _incomplete(self) -> bool:
@@ -142,7 +142,7 @@ class ServerConnection(asyncio.Protocol):
                 seconds = limits.head_seconds
             case Stage.BODY:
                 seconds = limits.body_seconds
-        self.deadline = self._listener.loop.time() + seconds
+        self.deadline = self._listener.now() + seconds
 
     def _advance(self) -> None:
         """Answer the next request, when the one before is answered and the client has read it."""
@@ -175,7 +175,7 @@ class ServerConnection(asyncio.Protocol):
         pause = bool(self._reader.requests) or (inflow is not None and inflow.full)
         if pause == (self._paused_since is not None) or self._transport.is_closing():
             return
-        now = self._listener.loop.time()
+        now = self._listener.now()
         if self._paused_since is None:
             self._paused_since = now
             self._transport.pause_reading()
@@ -204,7 +204,7 @@ class ServerConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        now = self._listener.loop.time()
+        now = self._listener.now()
         self._linger_until = now + (_LINGER_RETIRED if self._retired else _LINGER_SECONDS)
         self.deadline = min(now + _LINGER_SILENCE, self._linger_until)
 
@@ -271,7 +271,7 @@ class ServerConnection(asyncio.Protocol):
         """Close once everything received so far has been answered."""
         self._retired = True
         if self._refused:
-            self._linger_until = min(self._linger_until, self._listener.loop.time() + _LINGER_RETIRED)
+            self._linger_until = min(self._linger_until, self._listener.now() + _LINGER_RETIRED)
             self.deadline = min(self.deadline, self._linger_until)
         self._advance()
 
@@ -328,7 +328,7 @@ class ServerConnection(asyncio.Protocol):
         self._current = None
         self.exchange = SILENT
         if self._reader.stage is Stage.IDLE:  # what has begun to come keeps its own deadline
-            self.deadline = self._listener.loop.time() + self._limits.idle_seconds
+            self.deadline = self._listener.now() + self._limits.idle_seconds
         if request is not None:
             self._reader.release(request)
             if incomplete:

@@ -55,7 +55,9 @@ class Listener:
         self.draining = False
         self.loop = asyncio.get_running_loop()
         self.handshaking = 0
-        self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
+        self._missed = 0.0
+        self._due = self.loop.time() + _SWEEP_SECONDS
+        self._sweeper = self.loop.call_at(self._due, self._sweep)
         self._empty: asyncio.Future[None] | None = None
 
     def __call__(self) -> ServerConnection:
@@ -67,11 +69,21 @@ class Listener:
         """Whether there are as many connections as there may be."""
         return len(self.connections) + self.handshaking >= self.limits.connections
 
+    def now(self) -> float:
+        """Seconds by which clients are measured: of the loop's time, no more than there should be from sweep to sweep.
+
+        Time in which this process was stopped or starved is no client's: what a client sent in it has not been read.
+        """
+        return min(self.loop.time(), self._due) - self._missed
+
     def _sweep(self) -> None:
-        now = self.loop.time()
+        time = self.loop.time()
+        self._missed += max(0.0, time - self._due)
+        self._due = time + _SWEEP_SECONDS
+        now = self.now()
         for connection in list(self.connections):
             connection.check(now)
-        self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
+        self._sweeper = self.loop.call_at(self._due, self._sweep)
 
     def lost(self, connection: ServerConnection) -> None:
         """A connection has ended."""
