@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,21 @@ from tests.scoring.rig import Supervised, ask, await_truth, connect, is_running,
 
 UPLOAD = json.dumps({"text": "x" * 3_000_000}).encode()
 HEAD = b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(UPLOAD)
+
+
+@pytest.fixture
+def serving(supervised: Supervised, code: Path) -> Supervised:
+    """An endpoint with one healthy deployment, `blue-1`, and clients who may pause."""
+    supervised.start(document(supervised, {"blue-1": make_deployment(code)}, {"blue-1": 100}))
+    supervised.await_state("blue-1", "Healthy")
+    return supervised
+
+
+def document(
+    supervised: Supervised, deployments: Mapping[str, Mapping[str, object]], traffic: Mapping[str, int]
+) -> dict[str, object]:
+    """A configuration under which an upload may pause for as long as processes start and end meanwhile."""
+    return {**supervised.document(deployments, traffic), "limits": {"slowest_rate": 0, "body_seconds": 600}}
 
 
 @contextmanager
@@ -65,10 +81,7 @@ def ready(port: int) -> int | None:
 
 def test_readiness_goes_first_and_clients_are_served_for_the_delay(supervised: Supervised, code: Path) -> None:
     """Whoever balances the load needs a moment to hear of it."""
-    document = supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100})
-    process = supervised.launch({**document, "drain_delay": 2})
-    await_truth(lambda: ready(supervised.port) == 200, "it is ready")
-    assert ask(supervised.port, "GET", "/v2/health/ready").status == 200
+    process = launch_with_delay(supervised, code, 600)
     process.send_signal(signal.SIGTERM)
     await_truth(lambda: ready(supervised.port) == 503, "readiness goes first")
     assert ask(supervised.port, "GET", "/v2/health/ready").status == 503
@@ -76,8 +89,23 @@ def test_readiness_goes_first_and_clients_are_served_for_the_delay(supervised: S
         assert supervised.score().status == 200
     assert ask(supervised.port, "GET", "/healthz/live").status == 200
     assert process.poll() is None
-    assert process.wait(30) == 0
+    process.kill()
+    process.wait()
+
+
+def test_after_the_delay_the_endpoint_ends(supervised: Supervised, code: Path) -> None:
+    process = launch_with_delay(supervised, code, 1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
     assert ready(supervised.port) is None
+
+
+def launch_with_delay(supervised: Supervised, code: Path, seconds: float) -> subprocess.Popen[bytes]:
+    deployed = supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100})
+    process = supervised.launch({**deployed, "drain_delay": seconds})
+    await_truth(lambda: ready(supervised.port) == 200, "it is ready")
+    assert ask(supervised.port, "GET", "/v2/health/ready").status == 200
+    return process
 
 
 def test_an_upload_under_way_is_answered_before_the_end(serving: Supervised) -> None:
@@ -99,7 +127,7 @@ def test_a_deployment_that_leaves_finishes_the_uploads_it_has(serving: Supervise
     with begin_upload(serving) as client:
         assert serving.score().json["pid"] == old
         changed = make_deployment(code, environment_variables={"NAME": "new"})
-        assert serving.put(serving.document({"blue-2": changed}, {"blue-2": 100})).status == 200
+        assert serving.put(document(serving, {"blue-2": changed}, {"blue-2": 100})).status == 200
         await_truth(lambda: serving.score().json["name"] == "new", "the new one serves")
         assert is_running(old)
         head, body = finish_upload(client)
