@@ -104,7 +104,11 @@ def test_answers_for_which_there_was_no_deployment_are_counted_and_logged(superv
     log = (supervised.directory / "logs" / "supervisor.log").read_text(encoding="utf-8")
     records = [json.loads(line) for line in log.splitlines()]
     lines = [record for record in records if record["logger"] == "mlops_scoring.access"]
-    assert [(line["status"], line["deployment"]) for line in lines[:2]] == [(503, ""), (404, "")]
+    assert [(line["status"], line["deployment"]) for line in lines[:2]] == [(503, None), (404, None)]
+    assert [line["reason"] for line in lines[:2]] == [
+        "No deployment of this endpoint has traffic. Try again later.",
+        "This endpoint has no such deployment.",
+    ]
     assert (lines[0]["request_id"], lines[0]["received"]) == ("mine", 2)
 
 

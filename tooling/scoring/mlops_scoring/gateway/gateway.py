@@ -16,7 +16,7 @@ from mlops_scoring.gateway.mirroring import MAX_MIRRORS, Mirror, MirrorExchange
 from mlops_scoring.gateway.observing import Exchanged, Observer, Tracer, request_identity
 from mlops_scoring.gateway.routing import Route
 from mlops_scoring.gateway.streaming import StreamedExchange
-from mlops_scoring.wire.messages import Refusal, Request, identifying_headers
+from mlops_scoring.wire.messages import Headers, Refusal, Request, identifying_headers, message
 from mlops_scoring.wire.server import ServerConnection
 
 DEPLOYMENT_HEADER = b"azureml-model-deployment"
@@ -140,7 +140,8 @@ class Gateway:
         """Pass a request to one deployment, whatever its weight."""
         backend = self._route.by_name(name)
         if backend is None:
-            self._turn_away(request, client, 404, f"This endpoint has no deployment {name!r}.", counted=counted)
+            headers = answer_error(client, request, 404, f"This endpoint has no deployment {name!r}.")
+            self._turned_away(request, 404, "This endpoint has no such deployment.", headers, counted=counted)
             return
         self._exchange(request, client, name, counted=counted).begin(backend)
 
@@ -159,7 +160,7 @@ class Gateway:
         backend = self._route.by_weight()
         if backend is None:
             text = "No deployment of this endpoint has traffic. Try again later."
-            self._turn_away(request, client, 503, text, counted=True)
+            self._turned_away(request, 503, text, answer_error(client, request, 503, text), counted=True)
             return
         mirrored = self._mirror is not None and request.method in _MIRRORED and self._mirror.next()
         if request.inflow is None:
@@ -169,27 +170,35 @@ class Gateway:
             self._drop_copy()
         StreamedExchange(self, request, request.inflow, client, None, counted=True).begin(backend)
 
-    def _turn_away(self, request: Request, client: ServerConnection, status: int, text: str, *, counted: bool) -> None:
-        """Answer a request for which there is no deployment."""
-        trace = self.tracer.begin(request) if self.tracer is not None else None
-        headers = answer_error(client, request, status, text)
+    def refused(self, refusal: Refusal, request: Request) -> None:
+        """A client's request was refused while it was read; what was read of it is no request yet."""
+        self._tell_refused(request, refusal.status, refusal.text, list(refusal.headers))
+
+    def _turned_away(self, request: Request, status: int, text: str, headers: Headers, *, counted: bool) -> None:
+        """A request for which there is no deployment was answered."""
         self.refusals[status] += counted
-        if self.observers:
-            self.tell(
-                Exchanged(
-                    deployment="",
-                    request=request,
-                    status=status,
-                    started=time.time(),
-                    seconds=0.0,
-                    waited=0.0,
-                    mirrored=False,
-                    request_id=request_identity(headers),
-                    trace=trace,
-                    received=len(request.body) if request.inflow is None else request.inflow.received,
-                    sent=0,
-                )
+        self._tell_refused(request, status, text, headers)
+
+    def _tell_refused(self, request: Request, status: int, text: str, headers: Headers) -> None:
+        if not self.observers:
+            return
+        whole = bool(request.method)
+        self.tell(
+            Exchanged(
+                deployment="",
+                request=request,
+                status=status,
+                started=time.time(),
+                seconds=0.0,
+                waited=0.0,
+                mirrored=False,
+                request_id=request_identity(headers),
+                trace=self.tracer.begin(request) if whole and self.tracer is not None else None,
+                received=len(request.body) if request.inflow is None else request.inflow.received,
+                sent=len(message(text)),
+                refusal=text,
             )
+        )
 
     def mirror(self, request: Request) -> None:
         """Send a copy of a request whose answer is under way."""

@@ -8,11 +8,12 @@ from mlops_scoring.wire.messages import Headers, Request
 
 
 class Exchanged(NamedTuple):
-    """One request that was passed on, or could not be; a tuple, because one is made for each.
+    """One request that was passed on, or refused; a tuple, because one is made for each.
 
     Attributes:
         deployment: Live name of the deployment that answered; empty where there was none.
-        request: The request as the worker got it; its body may be gone.
+        request: The request as the worker got it; its body may be gone. What was read of it where it was refused: then
+            it may be without a method, and its target a part of one or none.
         status: What the client got; 499 where it had left.
         started: When the gateway had the request, in seconds since the epoch.
         seconds: From then until the answer was written.
@@ -22,6 +23,7 @@ class Exchanged(NamedTuple):
         trace: What the tracer's `begin` returned for this request.
         received: Bytes of the request's body.
         sent: Bytes of the answer's body.
+        refusal: Why no deployment got it, in words of ours alone; empty where one did. Times are not known then.
     """
 
     deployment: str
@@ -35,6 +37,7 @@ class Exchanged(NamedTuple):
     trace: object
     received: int
     sent: int
+    refusal: str = ""
 
 
 def request_identity(headers: Headers) -> str:

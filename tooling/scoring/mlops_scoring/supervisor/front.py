@@ -46,7 +46,9 @@ class Front:
         self._gateway = gateway
         self._changing = asyncio.Lock()
         self._configuration = configuration
-        self._listener = Listener(gateway.handle, Limits(), admit=gateway.admit, streaming=True)
+        self._listener = Listener(
+            gateway.handle, Limits(), admit=gateway.admit, streaming=True, refused=gateway.refused
+        )
         self._tls: TlsListener | None = None
         self._server: asyncio.Server | None = None
         self._watching: asyncio.Task[None] | None = None

@@ -16,7 +16,13 @@ from mlops_scoring.telemetry.trace_context import TraceContext, read_trace_conte
 from mlops_scoring.wire.messages import Request
 
 _ACCESS = logging.getLogger("mlops_scoring.access")
+_ANSWERED = "%(method)s %(path)s %(status)d %(milliseconds).1f ms"
+_REFUSED = "%s %s %d refused: %s"
+_OF_THE_CLIENT = frozenset({501, 505})
+"""Refusals that begin with 5 and say what is wrong with the request: whoever sends such decides how many there are."""
 _MAX_PATH = 200
+_PATHS = (b"/", b"*")
+"""How a target begins that was checked, or is a path at least: before that it may have a name and a password."""
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
 
@@ -107,7 +113,7 @@ class AccessLog:
     """Writes a line about a share of the requests; an observer.
 
     Args:
-        share: From 0 to 1; server errors are written whatever the share is.
+        share: From 0 to 1; server errors are written whatever the share is, but for those that any client can cause.
     """
 
     def __init__(self, share: float) -> None:
@@ -116,27 +122,37 @@ class AccessLog:
 
     def exchanged(self, exchanged: Exchanged) -> None:
         """Write, or do not."""
-        if exchanged.status < 500 and random.random() >= self._share:  # noqa: S311 - a sample
+        of_the_server = exchanged.status >= 500 and not (exchanged.refusal and exchanged.status in _OF_THE_CLIENT)
+        if not of_the_server and random.random() >= self._share:  # noqa: S311 - a sample
             return
-        begun = exchanged.trace
-        fields = {
-            "method": exchanged.request.method.decode("latin-1"),
-            "path": path_of(exchanged.request),
-            "status": exchanged.status,
-            "milliseconds": round(exchanged.seconds * 1000, 3),
-            "waited_ms": round(exchanged.waited * 1000, 3),
-            "received": exchanged.received,
-            "sent": exchanged.sent,
-            "mirrored": exchanged.mirrored,
-            "deployment": exchanged.deployment,
-            "request_id": exchanged.request_id,
-            "trace_id": f"{begun.context.trace_id:032x}" if isinstance(begun, _Begun) else "",
-        }
-        line = "%(method)s %(path)s %(status)d %(milliseconds).1f ms"
-        _ACCESS.info(line, fields, extra={"mlops": fields})
+        fields = _fields(exchanged)
+        if exchanged.refusal:
+            known = (fields[name] or "-" for name in ("method", "path", "status", "reason"))
+            _ACCESS.info(_REFUSED, *known, extra={"mlops": fields})
+        else:
+            _ACCESS.info(_ANSWERED, fields, extra={"mlops": fields})
 
     def close(self) -> None:
         """Nothing is kept."""
+
+
+def _fields(exchanged: Exchanged) -> dict[str, object]:
+    """What a line has; None for what is not known."""
+    begun, request, refusal = exchanged.trace, exchanged.request, exchanged.refusal
+    fields: dict[str, object] = {
+        "method": request.method.decode("latin-1") or None,
+        "path": path_of(request) if request.target.startswith(_PATHS) else None,
+        "status": exchanged.status,
+        "milliseconds": None if refusal else round(exchanged.seconds * 1000, 3),
+        "waited_ms": None if refusal else round(exchanged.waited * 1000, 3),
+        "received": exchanged.received,
+        "sent": exchanged.sent,
+        "mirrored": exchanged.mirrored,
+        "deployment": exchanged.deployment or None,
+        "request_id": exchanged.request_id or None,
+        "trace_id": f"{begun.context.trace_id:032x}" if isinstance(begun, _Begun) else None,
+    }
+    return {**fields, "reason": refusal} if refusal else fields
 
 
 def path_of(request: Request) -> str:

@@ -57,6 +57,7 @@ class ServerConnection(asyncio.Protocol):
         self._linger_until = 0.0
         self._retired = False
         self._refused = False
+        self._broken_off = False
 
     # What the transport calls
 
@@ -125,6 +126,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _break_off(self, status: int) -> None:
         """The rest of the current request's body will not come."""
+        self._broken_off = True
         exchange, self.exchange = self.exchange, SILENT
         request, self._current = self._current, None
         if request is not None:
@@ -193,6 +195,8 @@ class ServerConnection(asyncio.Protocol):
         lines = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         headers = [_JSON, *refusal.headers, *([_RETRY_AFTER] if status in _RETRY_LATER else [])]
         self._put(b"".join([*serialise_head(status, headers, lines), body]))
+        if self._listener.refused is not None and not self._broken_off:  # otherwise the exchange has heard of it
+            self._listener.refused(refusal, self._reader.partial)
         self._linger()
 
     def _linger(self) -> None:

@@ -103,6 +103,11 @@ class RequestReader:
             what = "headers" if self.stage is Stage.HEAD else "trailers or chunk sizes"
             self.refusal = Refusal(431, f"The request's {what} are too large.")
 
+    @property
+    def partial(self) -> Request:
+        """What has been read of the request that is still coming; its method is empty until the head is whole."""
+        return self._request
+
     def drop_partial(self) -> None:
         """Forget a request that was given out and waits for its turn, but whose body will not come to its end."""
         if self.requests:

@@ -12,7 +12,7 @@ from mlops_scoring.wire.inflow import Buffered
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.messages import Refusal, Request
 
-__all__ = ["Admission", "Handler", "Listener", "ServerConnection"]
+__all__ = ["Admission", "Handler", "Listener", "Refused", "ServerConnection"]
 
 _SWEEP_SECONDS = 1.0
 
@@ -25,6 +25,10 @@ Admission = Callable[[Request], Refusal | None]
 """Looks at the head of a request before its body is read, and may refuse it."""
 
 
+Refused = Callable[[Refusal, Request], None]
+"""Hears of a request that was refused while it was read, and what there is of it; without a method, part of a head."""
+
+
 class Listener:
     """What the connections of one address share: handler, limits, and the count of what they hold.
 
@@ -33,6 +37,7 @@ class Listener:
         limits: Bounds; new connections get what is set when they come.
         admit: Sees each request's head before its body is read.
         streaming: Hand over requests with large bodies before they are whole.
+        refused: Hears of the requests that the handler never had.
 
     Attributes:
         refusals: Requests that never reached the handler, by the status that was answered.
@@ -41,13 +46,20 @@ class Listener:
     """
 
     def __init__(
-        self, handler: Handler, limits: Limits, *, admit: Admission | None = None, streaming: bool = False
+        self,
+        handler: Handler,
+        limits: Limits,
+        *,
+        admit: Admission | None = None,
+        streaming: bool = False,
+        refused: Refused | None = None,
     ) -> None:
         """Begin without connections, and watch their deadlines."""
         self.handler = handler
         self.limits = limits
         self.admit = admit
         self.streaming = streaming
+        self.refused = refused
         self.refusals: Counter[int] = Counter()
         self.connections_refused = 0
         self.buffered = Buffered()
