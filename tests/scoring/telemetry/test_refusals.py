@@ -155,6 +155,11 @@ def test_what_has_a_whole_head_has_a_span(
         assert client.recv(100).startswith(b"HTTP/1.1 401 ")
     collector.wait(lambda: collector.named("gateway"), "the span of the second one")
     (span,) = collector.named("gateway")
+    assert exchange(supervised.port, b"CONNECT me:s3cr3tuser@a:1 HTTP/1.1\r\nhost: a\r\n\r\n").startswith(
+        b"HTTP/1.1 501 "
+    )
+    collector.wait(lambda: len(collector.named("gateway")) == 2, "the span of the third one")
+    assert "s3cr3t" not in repr(collector.spans)
     assert (span.trace_id, span.parent_id) == (TRACE, "b7ad6b7169203331")
     assert span.attributes["http.response.status_code"] == 401
     assert span.attributes["url.path"] == "/score"

@@ -141,7 +141,7 @@ def _fields(exchanged: Exchanged) -> dict[str, object]:
     begun, request, refusal = exchanged.trace, exchanged.request, exchanged.refusal
     fields: dict[str, object] = {
         "method": request.method.decode("latin-1") or None,
-        "path": path_of(request) if request.target.startswith(_PATHS) else None,
+        "path": path_of(request) or None,
         "status": exchanged.status,
         "milliseconds": None if refusal else round(exchanged.seconds * 1000, 3),
         "waited_ms": None if refusal else round(exchanged.waited * 1000, 3),
@@ -156,5 +156,7 @@ def _fields(exchanged: Exchanged) -> dict[str, object]:
 
 
 def path_of(request: Request) -> str:
-    """The path without its query, which may hold credentials; cut, for a client chooses it."""
+    """The path without its query, which may hold credentials; cut, for a client chooses it. Empty where it is none."""
+    if not request.target.startswith(_PATHS):
+        return ""
     return request.path[:_MAX_PATH].decode("latin-1")
