@@ -226,6 +226,13 @@ def test_a_key_is_asked_for_before_a_canary_begins(laptop: Laptop) -> None:
     assert ask(laptop) == 401
     assert {ask(laptop, secrets(laptop)["primary_key"]) for _ in range(10)} == {200}
     laptop.expect(0, "drift")
+    told = json.loads(home(laptop).configuration.read_bytes())
+    admin.put_configuration(home(laptop), {name: value for name, value in told.items() if name != "auth"})
+    assert ask(laptop) == 200
+    assert 'auth_mode  "none" → "key"  (changed outside of Git' in laptop.expect(3, "drift")
+    laptop.apply(code=6)
+    assert ask(laptop) == 401
+    laptop.expect(0, "drift")
 
 
 def test_what_nobody_declared_is_seen_and_undone(laptop: Laptop) -> None:

@@ -156,7 +156,13 @@ def _revision(workspace: Workspace) -> dict[str, JSON]:
 
 def plan_scopes(workspace: Workspace, scopes: Scopes, selection: Selection = EVERYTHING) -> Plan:
     """Observe `shared` and the stage, and plan."""
-    views = look_at(scopes)
+    return plan_seen(workspace, scopes, look_at(scopes), selection)
+
+
+def plan_seen(
+    workspace: Workspace, scopes: Scopes, views: tuple[View, View | None], selection: Selection = EVERYTHING
+) -> Plan:
+    """Plan from what `look_at` saw."""
     declared = with_waits(scopes.declared, (o.address for o in views[0].observed), workspace.blobs)
     return plan_views(workspace, declared, views, usage_of(workspace, scopes), selection)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from mlops.diff import BOTH, DRIFTED
 from mlops.errors import Exit
 from mlops.ledger import State
 from mlops.pipeline.applying import origin_of
-from mlops.pipeline.planning import Scopes, open_scopes, plan_scopes
+from mlops.pipeline.planning import Scopes, look_at, open_scopes, plan_seen
+from mlops.pipeline.straying import strayed
+from mlops.pipeline.view import View
 from mlops.pipeline.workspace import StageScope, Workspace
 from mlops.plan import Action, Change
 from mlops.reports.values import time_text
-from mlops.resource import JSON, Address, Event, FieldEffect, Health, HealthState, Observed
+from mlops.resource import JSON, Address, Event, FieldChange, FieldEffect, Health, HealthState, Observed
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,25 @@ def has_drifted(change: Change, applied: Mapping[Address, str], under_way: Mappi
     )
 
 
+_IN_BETWEEN = f"{DRIFTED} while its rollout is under way"
+
+
+def _drifted(changes: Iterable[Change], view: View, scope: StageScope) -> Iterator[Change]:
+    state = scope.ledger.state()
+    applied = {a: p.goal for a, p in state.applied.items()}
+    under_way = {a: r.goal for a, r in state.rollouts.items()}
+    live = {o.address: o for o in view.observed if o.address in under_way}
+    for change in changes:
+        fields: tuple[FieldChange, ...] = ()
+        if (seen := live.get(change.address)) is not None:
+            rules = view.targets[view.drivers[change.address]].rules
+            fields = strayed(seen, state.rollouts[change.address], scope.ledger.spec, rules)
+        if fields:
+            yield replace(change, fields=fields, reason=_IN_BETWEEN)
+        elif has_drifted(change, applied, under_way):
+            yield change
+
+
 def _observations(changes: list[Change], state: State) -> dict[str, JSON]:
     """What to append: the drift of each object, and None for one whose drift is over."""
     now: dict[str, JSON] = {
@@ -163,13 +184,11 @@ def drift(workspace: Workspace, stage: str, *, record: bool = False) -> Drift:
         record: Append an `observed` record where something changed since the last one.
     """
     scopes = open_scopes(workspace, stage)
-    plan = plan_scopes(workspace, scopes)
+    views = look_at(scopes)
+    plan = plan_seen(workspace, scopes, views)
     found: list[Change] = []
-    for section, scope in zip(plan.sections, _scopes(scopes), strict=True):
-        state = scope.ledger.state()
-        applied = {a: p.goal for a, p in state.applied.items()}
-        under_way = {a: r.goal for a, r in state.rollouts.items()}
-        drifted = [c for c in section.changes if has_drifted(c, applied, under_way)]
+    for section, scope, view in zip(plan.sections, _scopes(scopes), _seen(views), strict=True):
+        drifted = list(_drifted(section.changes, view, scope))
         found += drifted
         if record:
             _record(workspace, scope, drifted)
@@ -178,3 +197,8 @@ def drift(workspace: Workspace, stage: str, *, record: bool = False) -> Drift:
 
 def _scopes(scopes: Scopes) -> tuple[StageScope, ...]:
     return (scopes.shared,) if scopes.stage is None else (scopes.shared, scopes.stage)
+
+
+def _seen(views: tuple[View, View | None]) -> tuple[View, ...]:
+    shared, stage = views
+    return (shared,) if stage is None else (shared, stage)
