@@ -84,6 +84,47 @@ def test_a_trace_goes_from_the_caller_through_the_gateway_to_run(
     assert (gateway.kind, worker.kind) == (2, 2)
 
 
+def test_variables_of_the_supervisor_reach_all_and_make_no_two_processes_one(
+    supervised: Supervised, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is declared: OpenTelemetry's variables of who started it are enough, for gateway and workers alike."""
+    shared = "service.instance.id=pod-7,service.namespace=shop,process.pid=1,mlops.component=mine,mlops.team=a"
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_SERVICE_NAME": "prices",
+        "OTEL_RESOURCE_ATTRIBUTES": shared,
+    }
+    for name, value in {**QUICK, **variables}.items():
+        monkeypatch.setenv(name, value)
+    code = make_code(tmp_path / "code", SCRIPT)
+    own = {"OTEL_SERVICE_NAME": "green", "OTEL_RESOURCE_ATTRIBUTES": "mlops.team=b"}
+    deployments = {
+        "blue-1": make_deployment(code, instance_count=2),
+        "green-1": make_deployment(code, environment_variables=own),
+    }
+    supervised.start(supervised.document(deployments, {"blue-1": 50, "green-1": 50}))
+    supervised.await_settled()
+    collector.wait(lambda: len(senders(collector)) == 4, "metrics of all four processes")
+    assert [supervised.score().status for _ in range(4)] == [200] * 4
+    collector.wait(lambda: len(collector.named("worker")) == len(collector.named("gateway")) == 4, "all spans")
+    resources = [*senders(collector).values(), *(span.resource for span in collector.spans)]
+    assert {resource["service.instance.id"] for resource in resources} == set(senders(collector))
+    assert supervised.process is not None
+    pids = {supervised.process.pid, *supervised.worker_pids()}
+    assert {resource["process.pid"] for resource in resources} == pids
+    found = {(r["mlops.component"], r.get("mlops.deployment"), r["service.name"]) for r in resources}
+    assert found == {("gateway", None, "prices"), ("worker", "blue-1", "prices"), ("worker", "green-1", "green")}
+    for resource in resources:
+        theirs = resource["service.name"] == "green"
+        assert resource["service.instance.id"].startswith("pod-7:") != theirs
+        assert (resource["service.namespace"], resource["mlops.team"]) == (("mlops", "b") if theirs else ("shop", "a"))
+
+
+def senders(collector: Collector) -> dict[str, dict[str, Any]]:
+    resources = [found["resource"] for found in collector.metrics]
+    return {resource["service.instance.id"]: resource for resource in resources}
+
+
 def test_telemetry_of_the_gateway_changes_without_a_restart(serving: Supervised, collector: Collector) -> None:
     """A second collector gets what comes after the change, and what waited for the first one is still sent there."""
     document = serving.status()["configuration"]

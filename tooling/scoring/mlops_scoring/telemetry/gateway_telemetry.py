@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -111,12 +109,4 @@ class GatewayTelemetry:
 
 
 def _resource(endpoint: str, overrides: Mapping[str, str]) -> Attributes:
-    return merged_resource(
-        {
-            "service.name": endpoint,
-            "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
-            "mlops.endpoint": endpoint,
-            "mlops.component": "gateway",
-        },
-        overrides,
-    )
+    return merged_resource(endpoint, {"mlops.endpoint": endpoint, "mlops.component": "gateway"}, overrides)

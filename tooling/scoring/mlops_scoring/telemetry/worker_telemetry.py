@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -125,12 +124,11 @@ class WorkerTelemetry:
 
 
 def worker_resource(configuration: WorkerConfiguration, overrides: Mapping[str, str]) -> Attributes:
-    """Who sends, in the words of the semantic conventions; what the user's variables say wins."""
+    """Who sends, in the words of the semantic conventions."""
     deployment = configuration.deployment
     return merged_resource(
+        configuration.endpoint or deployment.declared_name,
         {
-            "service.name": configuration.endpoint or deployment.declared_name,
-            "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
             "mlops.endpoint": configuration.endpoint,
             "mlops.deployment": deployment.name,
             "mlops.deployment.declared": deployment.declared_name,
