@@ -241,9 +241,16 @@ def test_what_nobody_declared_is_seen_and_undone(laptop: Laptop) -> None:
     laptop.apply()
     told = json.loads(home(laptop).configuration.read_bytes())
     stranger = {"otlp_endpoint": "http://127.0.0.1:9"}
-    admin.put_configuration(home(laptop), {**told, "auth": {"mode": "key"}, "telemetry": stranger})
+    changed: dict[str, Any] = {
+        "auth": {"mode": "key", "token_seconds": 86_400},
+        "telemetry": stranger,
+        "drain_delay": 0.5,
+    }
+    admin.put_configuration(home(laptop), {**told, **changed})
     assert ask(laptop) == 401
     said = laptop.expect(3, "drift")
+    for field in ("token_seconds  86400", "drain_delay  0.5"):
+        assert f"{field} → (unset)  (changed outside of Git" in said
     (line,) = (line for line in said.splitlines() if "telemetry" in line)
     assert "→ (unset)  (changed outside of Git" in line
     laptop.converge()

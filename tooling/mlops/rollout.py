@@ -16,7 +16,7 @@ from mlops.rules import default_of, owned, rule_for, same
 DECLARED_NAME = "deployment"
 """The key under which a live deployment keeps the name that it was declared with."""
 
-ENDPOINT_WIDE = ("auth_mode", "limits", "tls", "telemetry")
+ENDPOINT_WIDE = ("auth_mode", "token_seconds", "limits", "tls", "telemetry", "drain_delay")
 """What is the endpoint's and no deployment's: it holds from the first step on, for old and new versions alike, so that
 what protects an endpoint never waits for a canary."""
 

@@ -13,7 +13,7 @@ from mlops.diff import DRIFTED, diff
 from mlops.drivers.local.driver import LocalDriver
 from mlops.drivers.local.rules import LIMITS, REFUSED, RULES
 from mlops.drivers.local.status import spec_of
-from mlops.drivers.local.watching import OPEN, make_limits
+from mlops.drivers.local.watching import DRAIN_DELAY, OPEN, TOKEN_SECONDS, make_limits
 from mlops.resource import JSON, Rollout, Spec
 from mlops.rollout import from_live, make_steps
 from mlops.schemas.check import check_document
@@ -42,6 +42,8 @@ GATEWAY: Spec = {
     "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318"},
     "limits": {"max_body_size": "10Mi", "max_connections": 100, "head_timeout": 5.0},
 }
+BY_HAND: Spec = {"token_seconds": 60, "drain_delay": 2.5, "limits": {"headers": 5, "max_connections": 100}}
+"""What cannot be declared, and is live where somebody else told the supervisor so."""
 
 
 def test_what_the_gateway_is_told_is_read_back_as_it_was_declared() -> None:
@@ -55,18 +57,41 @@ def test_what_the_gateway_is_told_is_read_back_as_it_was_declared() -> None:
     assert spec_of(made) == spec
 
 
+def test_what_somebody_else_told_the_gateway_can_be_put_back_as_it_was() -> None:
+    """A rollout that fails returns to what was live, all of it."""
+    spec = {**live(declared()), **BY_HAND}
+    made = document(spec)
+    assert (made["auth"], made["drain_delay"]) == ({"token_seconds": 60}, 2.5)
+    assert made["limits"] == {"headers": 5, "connections": 100}
+    assert spec_of(made) == spec
+    parsed = parse_configuration(json.dumps(made))
+    assert (parsed.auth.token_seconds, parsed.drain_delay, parsed.limits.headers) == (60, 2.5, 5)
+
+
+def test_what_cannot_be_declared_holds_no_longer_than_the_first_step_of_a_rollout() -> None:
+    steps = make_steps(
+        {**live(declared()), **BY_HAND}, live(declared("2")), Rollout("canary", (10,)), LocalDriver.traffic
+    )
+    assert len(steps) == 4
+    assert not [name for step in steps for name in BY_HAND if name in step.spec]
+
+
 def test_what_nobody_declared_is_drift_and_a_default_that_is_written_is_none() -> None:
     plain = declared()
     del plain["auth_mode"]
     told = {
         **document(live(plain)),
-        "auth": {"mode": "key"},
+        "auth": {"mode": "key", "token_seconds": 86_400},
+        "drain_delay": 30,
         "telemetry": {"otlp_endpoint": "http://127.0.0.1:9999"},
         "limits": {"connections": 5},
         "mirror_traffic": {"blue": 50},
     }
     found = {change.path: change for change in diff(plain, plain, from_live(spec_of(told)), RULES)}
-    assert found.keys() == {"auth_mode", "telemetry", "limits", "mirror_traffic"}
+    assert found.keys() == {
+        *("auth_mode", "token_seconds", "drain_delay"),
+        *("telemetry", "limits", "mirror_traffic"),
+    }
     assert {change.reason.partition(";")[0] for change in found.values()} == {DRIFTED}
     assert found["limits"].live == {"max_connections": 5}
     written = {
@@ -92,7 +117,7 @@ def test_scale_settings_that_leave_the_number_to_instance_count_change_nothing()
 def test_the_defaults_that_rules_know_are_the_gateways() -> None:
     parsed = parse_configuration(json.dumps({**document(live(declared())), "limits": make_limits({"limits": LIMITS})}))
     assert parsed.limits == Limits()
-    assert parsed.auth.mode == OPEN
+    assert (parsed.auth.mode, parsed.auth.token_seconds, parsed.drain_delay) == (OPEN, TOKEN_SECONDS, DRAIN_DELAY)
     assert (parsed.telemetry.sampling_ratio, parsed.telemetry.access_log) == (1, 0)
 
 
@@ -179,6 +204,9 @@ def test_an_endpoint_that_declares_none_of_it_is_configured_as_before() -> None:
     [
         ({"auth": {"mode": "none"}}, {"auth_mode": "none"}),
         ({"auth": None}, {"auth_mode": "none"}),
+        ({"auth": {"mode": "key", "token_seconds": 5}}, {"token_seconds": 5}),
+        ({"auth": {"mode": "key", "token_seconds": 3600}, "drain_delay": 0.0}, {}),
+        ({"drain_delay": 600}, {"drain_delay": 600}),
         ({"tls": None}, {"tls": None}),
         ({"tls": {"certificate": "/x", "key": "/y"}}, {"tls": {"certificate": "/x", "key": "/y"}}),
         ({"mirror_traffic": None}, {"mirror_traffic": None}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlops.drivers.local.watching import OPEN
+from mlops.drivers.local.watching import DRAIN_DELAY, OPEN, TOKEN_SECONDS
 from mlops.resource import JSON, FieldEffect, FieldRule
 
 _BESIDE = "a deployment's content is fixed; a changed one is started beside the old one and takes over its traffic"
@@ -40,6 +40,8 @@ RULES: tuple[FieldRule, ...] = (
     FieldRule("traffic", FieldEffect.IN_PLACE, "the gateway takes new weights between two requests"),
     *_defaulting("mirror_traffic", "the gateway takes it between two requests", {"*": 0}),
     FieldRule("auth_mode", FieldEffect.IN_PLACE, "the gateway asks for it from the next request on", default=OPEN),
+    FieldRule("token_seconds", FieldEffect.IN_PLACE, "the next token lives that long", default=TOKEN_SECONDS),
+    FieldRule("drain_delay", FieldEffect.IN_PLACE, "it holds when the supervisor is stopped", default=DRAIN_DELAY),
     FieldRule("tls", FieldEffect.RESTART, _LISTENER, default={}),
     *_defaulting("limits", "the gateway keeps them from the next connection on", LIMITS),
     *_defaulting(

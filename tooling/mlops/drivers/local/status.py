@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from mlops.drivers.local.configuration import OWNER, instance_count, make_traffic
 from mlops.drivers.local.home import Home
-from mlops.drivers.local.watching import OPEN, make_limits, make_mirroring, mapping, read_limits
+from mlops.drivers.local.watching import (
+    DRAIN_DELAY,
+    OPEN,
+    TOKEN_SECONDS,
+    make_limits,
+    make_mirroring,
+    mapping,
+    read_limits,
+)
 from mlops.resource import JSON, Address, Health, HealthState, Kind, Observed, Spec, Stamp, Traffic
 
 _ORDER = {state: rank for rank, state in enumerate(HealthState)}
@@ -69,10 +77,13 @@ def spec_of(document: Mapping[str, JSON]) -> Spec:
 
 def _correct_gateway(corrected: dict[str, JSON], spec: Spec, document: Mapping[str, JSON]) -> Spec:
     """Say what the gateway does where it was told otherwise than the spec says."""
-    mode = mapping(document.get("auth")).get("mode", OPEN)
-    actual: dict[str, JSON] = {}
-    if mode != spec.get("auth_mode", OPEN):
-        actual["auth_mode"] = mode
+    auth = mapping(document.get("auth"))
+    said = {
+        "auth_mode": (auth.get("mode", OPEN), OPEN),
+        "token_seconds": (auth.get("token_seconds", TOKEN_SECONDS), TOKEN_SECONDS),
+        "drain_delay": (document.get("drain_delay", DRAIN_DELAY), DRAIN_DELAY),
+    }
+    actual = {name: value for name, (value, default) in said.items() if value != spec.get(name, default)}
     if mapping(document.get("mirror_traffic")) != make_mirroring(spec):
         actual["mirror_traffic"] = dict(mapping(document.get("mirror_traffic")))
     if mapping(document.get("telemetry")) != mapping(spec.get("telemetry")):
@@ -83,7 +94,7 @@ def _correct_gateway(corrected: dict[str, JSON], spec: Spec, document: Mapping[s
         actual["tls"] = dict(mapping(document.get("tls")))
     for key, value in actual.items():
         corrected.pop(key, None)
-        if value:
+        if value or key in said:
             corrected[key] = value
     return corrected
 

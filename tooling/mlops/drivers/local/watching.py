@@ -20,6 +20,12 @@ _LIMITS = {
 OPEN = "none"
 """The mode of authentication where none is declared."""
 
+TOKEN_SECONDS = 3600
+"""How long a token lives. It cannot be declared; whoever reaches the admin socket can set it."""
+
+DRAIN_DELAY = 0
+"""Seconds between not being ready any more and taking no more connections. It cannot be declared either."""
+
 
 def mapping(value: object) -> Mapping[str, JSON]:
     """The value where it is a mapping, else an empty one."""
@@ -34,9 +40,10 @@ def make_gateway(spec: Spec, tls: Mapping[str, str]) -> dict[str, JSON]:
         tls: The certificate and its key as absolute paths.
     """
     made: dict[str, JSON] = {}
-    mode = spec.get("auth_mode", OPEN)
-    if mode != OPEN:
-        made["auth"] = {"mode": mode}
+    if auth := _make_auth(spec):
+        made["auth"] = auth
+    if (delay := spec.get("drain_delay", DRAIN_DELAY)) != DRAIN_DELAY:
+        made["drain_delay"] = delay
     if tls:
         made["tls"] = dict(tls)
     if mirrored := make_mirroring(spec):
@@ -48,11 +55,20 @@ def make_gateway(spec: Spec, tls: Mapping[str, str]) -> dict[str, JSON]:
     return made
 
 
+def _make_auth(spec: Spec) -> dict[str, JSON]:
+    made: dict[str, JSON] = {}
+    if (mode := spec.get("auth_mode", OPEN)) != OPEN:
+        made["mode"] = mode
+    if (seconds := spec.get("token_seconds", TOKEN_SECONDS)) != TOKEN_SECONDS:
+        made["token_seconds"] = seconds
+    return made
+
+
 def make_limits(spec: Spec) -> dict[str, JSON]:
-    """Limits under the gateway's names: bytes and seconds."""
+    """Limits under the gateway's names: bytes and seconds. One that cannot be declared has no other name."""
     made: dict[str, JSON] = {}
     for name, value in mapping(spec.get("limits")).items():
-        made[_LIMITS[name]] = parse_memory(str(value)) if name == "max_body_size" else value
+        made[_LIMITS.get(name, name)] = parse_memory(str(value)) if name == "max_body_size" else value
     return made
 
 
