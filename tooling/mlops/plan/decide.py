@@ -16,6 +16,7 @@ from mlops.plan.order import ordered
 from mlops.plan.steps import PlannedSteps, plan_steps
 from mlops.plan.unfinished import remains
 from mlops.plan.wanted import Wanted
+from mlops.plan.wording import in_applied_words
 from mlops.resource import (
     Address,
     FieldChange,
@@ -243,7 +244,8 @@ def plan_section(wanted: Wanted, drivers: Mapping[Address, str]) -> Section:
     live = by_address(wanted.observed)
     changes: dict[Address, Change] = {}
     for resource in wanted.resources:
-        changes[resource.address] = _decide(resource, live.get(resource.address), wanted)
+        found = live.get(resource.address)
+        changes[resource.address] = _decide(in_applied_words(resource, found, wanted), found, wanted)
     ours = 0
     for address, observed in live.items():
         if is_of(observed, wanted):
