@@ -96,7 +96,7 @@ class Load:
         """Answers so far."""
         return len(self.milliseconds)
 
-    def wait(self, condition: Callable[[Load], bool], seconds: float = 30) -> None:
+    def wait(self, condition: Callable[[Load], bool], seconds: float = 100) -> None:
         """Block until a condition on the counts holds."""
         with self._progress:
             assert self._progress.wait_for(lambda: condition(self), seconds), "the load made no progress"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 40.0
+PATIENCE = 100.0
 """Seconds until a test gives up on something that has no event to wait for."""
 
 ECHO = """
@@ -26,13 +30,17 @@ def init():
 
 def run(data):
     order = json.loads(data or "{}")
+    if "begun" in order:
+        open(order["begun"], "w").close()
+    while "gate" in order and not os.path.exists(order["gate"]):
+        time.sleep(0.01)
     if "sleep" in order:
         time.sleep(order["sleep"])
     if "die" in order:
         os.kill(os.getpid(), order["die"])
     return {"pid": os.getpid(), "order": order, "name": os.environ.get("NAME")}
 """
-"""A script that says who it is, sleeps and dies on demand."""
+"""A script that says who it is, that it has begun, and waits, sleeps and dies on demand."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +106,32 @@ def exchange(address: int | Path, *pieces: bytes, half_close: bool = False) -> b
         return received
 
 
+@contextmanager
+def held(port: int, gate: Path) -> Iterator[list[Answer]]:
+    """A request that is inside ECHO's `run()` while the block runs; afterwards its answer is in the list."""
+    answers: list[Answer] = []
+    begun = gate.with_name(f"{gate.name}.begun")
+    body = json.dumps({"begun": str(begun), "gate": str(gate)})
+    asking = threading.Thread(target=lambda: answers.append(ask(port, body=body)))
+    asking.start()
+    try:
+        await_truth(begun.exists, "it is inside run()")
+        yield answers
+    finally:
+        gate.touch()
+        asking.join()
+
+
+_PORTS = iter(random.sample(range(10_000, 20_000), 10_000))
+"""Below those that systems give to clients, one of which might get a port between our look and its use; none twice."""
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("every port is taken")
 
 
 def await_truth(claim: Callable[[], object], what: str, seconds: float = PATIENCE, every: float = 0.01) -> None:
@@ -142,9 +170,9 @@ def make_deployment(code: Path | None = None, **changes: object) -> dict[str, ob
         "environment_variables": {},
         "pickle_policy": {"formats": [], "classes": []},
         "request_settings": {
-            "request_timeout_ms": 20000,
+            "request_timeout_ms": 60000,
             "max_concurrent_requests_per_instance": 8,
-            "max_queue_wait_ms": 20000,
+            "max_queue_wait_ms": 60000,
         },
         **changes,
     }

@@ -164,7 +164,7 @@ def test_secrets_that_cannot_be_read_stop_the_start_and_are_left_alone(supervise
     supervised.directory.mkdir()
     path = supervised.directory / "credentials.json"
     path.write_text('{"format": 1, "primary_key": "a-secret"}', encoding="utf-8")
-    assert supervised.launch(supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100})).wait(30) == 2
+    assert supervised.launch(supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100})).wait(60) == 2
     assert "credentials.secondary_key: is missing" in supervised.output()
     assert "a-secret" not in supervised.output()
     assert "a-secret" in path.read_text(encoding="utf-8")

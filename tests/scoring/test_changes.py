@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.scoring.load import Target, background
-from tests.scoring.rig import Supervised, ask, await_truth, is_running, make_code, make_deployment
+from tests.scoring.rig import Supervised, ask, await_truth, held, is_running, make_code, make_deployment
 
 ONE_AT_A_TIME = {
     "request_timeout_ms": 20000,
@@ -106,17 +105,16 @@ def test_a_change_to_something_that_fails_leaves_the_old_in_place_and_can_be_tak
     assert serving.score().json["pid"] in pids
 
 
-def test_a_removed_deployment_answers_what_it_has_and_then_ends(serving: Supervised, code: Path) -> None:
+def test_a_removed_deployment_answers_what_it_has_and_then_ends(
+    serving: Supervised, code: Path, tmp_path: Path
+) -> None:
     (old,) = serving.worker_pids()
-    answers = []
-    asking = threading.Thread(target=lambda: answers.append(serving.score({"sleep": 2})))
-    asking.start()
-    new = make_deployment(code, environment_variables={"NAME": "new"})
-    assert serving.put(serving.document({"blue-2": new}, {"blue-2": 100})).status == 200
-    await_truth(lambda: serving.score().json["name"] == "new", "the new one serves")
-    assert asking.is_alive()
-    assert is_running(old)
-    asking.join()
+    with held(serving.port, tmp_path / "gate") as answers:
+        new = make_deployment(code, environment_variables={"NAME": "new"})
+        assert serving.put(serving.document({"blue-2": new}, {"blue-2": 100})).status == 200
+        await_truth(lambda: serving.score().json["name"] == "new", "the new one serves")
+        assert answers == []
+        assert is_running(old)
     assert (answers[0].status, answers[0].json["pid"]) == (200, old)
     serving.await_settled()
     assert not is_running(old)

@@ -83,7 +83,7 @@ def test_raw_and_schema_together_are_refused(schemas_python: Path, short_path: P
     source = source.replace('@input_schema("data"', '@rawhttp\n@input_schema("data"')
     deployment = make_deployment(make_code(short_path / "code", source), python=str(schemas_python))
     worker, announced = launch_worker(short_path, deployment)
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert "cannot be decorated with both @rawhttp and @input_schema" in announced["reason"]
 
 

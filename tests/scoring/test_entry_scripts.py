@@ -301,7 +301,7 @@ def test_a_script_that_cannot_start_ends_the_worker_with_3_and_one_line_of_reaso
     short_path: Path, source: str, reason: str
 ) -> None:
     worker, announced = launch_worker(short_path, make_deployment(make_code(short_path / "code", source)))
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert announced["event"] == "failed"
     assert reason in announced["reason"]
     assert "\n" not in announced["reason"]
@@ -315,7 +315,7 @@ def test_a_thread_left_behind_by_init_does_not_keep_a_failed_worker(short_path: 
     worker, _ = launch_worker(
         short_path, make_deployment(make_code(short_path / "code", source + "def run(d): pass\n"))
     )
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
 
 
 def test_a_model_file_with_another_content_is_not_served(short_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_model_file_with_another_content_is_not_served(short_path: Path) -> No
         make_code(short_path / "code"), model_directory=str(model), model_files={"weights.json": "0" * 64}
     )
     worker, announced = launch_worker(short_path, deployment)
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert "the model file weights.json is not the declared one" in announced["reason"]
 
 

@@ -29,6 +29,13 @@ def run(data, request_headers):
     log.write(json.dumps([data, request_headers.get("X-Mlops-Mirrored"), request_headers.get("Authorization")]) + "\\n")
     return "mirror"
 """
+A_PLACE_FOR_EACH = {
+    "request_timeout_ms": 60000,
+    "max_concurrent_requests_per_instance": 150,
+    "max_queue_wait_ms": 60000,
+}
+"""Of two instances: no copy of three hundred is dropped, however late they come to run."""
+
 MISBEHAVING = """
 import os, time
 def init(): pass
@@ -52,9 +59,8 @@ def test_the_share_is_exact_over_a_thousand_and_copies_count_apart(
     supervised: Supervised, code: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    variables = {"LOG": str(log)}
-    copy = make_code(tmp_path / "copy", WRITING)
-    document = mirrored(supervised, code, copy, 30, environment_variables=variables, instance_count=2)
+    changes = {"environment_variables": {"LOG": str(log)}, "instance_count": 2, "request_settings": A_PLACE_FOR_EACH}
+    document = mirrored(supervised, code, make_code(tmp_path / "copy", WRITING), 30, **changes)
     supervised.start({**document, "auth": {"mode": "none"}})
     supervised.await_settled()
     report = run(Target(supervised.port, body=b'{"a": 1}'), connections=2, requests=1000)

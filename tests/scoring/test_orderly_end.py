@@ -119,7 +119,7 @@ def test_an_upload_under_way_is_answered_before_the_end(serving: Supervised) -> 
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in head
     assert len(json.loads(body)["order"]["text"]) == 3_000_000
-    assert serving.process.wait(30) == 0
+    assert serving.process.wait(60) == 0
 
 
 def test_a_deployment_that_leaves_finishes_the_uploads_it_has(serving: Supervised, code: Path) -> None:

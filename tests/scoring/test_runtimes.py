@@ -277,7 +277,7 @@ def test_a_model_that_cannot_be_loaded_says_why(
         (directory / name).write_bytes(content)
     deployment = make_deployment(python=str(models_python), runtime=runtime, model_directory=str(directory))
     worker, announced = launch_worker(short_path / "w", deployment)
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert reason in announced["reason"]
 
 
@@ -286,7 +286,7 @@ def test_an_environment_without_the_package_says_which(short_path: Path) -> None
     worker, announced = launch_worker(
         short_path / "w", make_deployment(runtime="onnx", model_directory=str(short_path))
     )
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert announced["reason"] == "the environment lacks onnxruntime; add it to the pip requirements"
 
 
@@ -298,7 +298,7 @@ def test_a_refused_pickle_ends_the_start_and_names_what_to_allow(
         python=str(models_python), runtime="sklearn", model_directory=str(models / "forest"), pickle_policy=policy
     )
     worker, announced = launch_worker(short_path, deployment)
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert announced["reason"] == (
         "model.joblib is refused: it holds sklearn.ensemble._forest.RandomForestClassifier, "
         "which pickle_policy.classes does not list"

@@ -190,7 +190,7 @@ def test_a_pair_that_cannot_be_used_keeps_the_old_one_and_says_so(
 
 def test_a_start_with_a_bad_certificate_says_why(supervised: Supervised, code: Path, tmp_path: Path) -> None:
     missing = Pair(tmp_path / "no.crt", tmp_path / "no.key")
-    assert supervised.launch(with_tls(supervised, code, missing)).wait(30) == 2
+    assert supervised.launch(with_tls(supervised, code, missing)).wait(60) == 2
     failure = json.loads((supervised.directory / "failure.json").read_bytes())
     assert "no.crt" in failure["reason"]
     assert "No such file or directory" in failure["reason"]

@@ -44,5 +44,5 @@ def test_an_endpoint_lives_through_changes_kills_and_its_end(supervised: Supervi
     assert killer.status == 502
     assert ask(supervised.admin, "POST", "/shutdown").json == {"stopped": True}
     assert supervised.process is not None
-    assert supervised.process.wait(30) == 0
+    assert supervised.process.wait(60) == 0
     assert not any(is_running(pid) for pid in pids)

@@ -48,7 +48,7 @@ async def converse(port: int, data: bytes) -> bytes:
 
 async def until(claim: Callable[[], bool]) -> None:
     """Let the loop turn until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not claim():  # noqa: ASYNC110 - the listener has no event for it, and needs none
             await asyncio.sleep(0)
 

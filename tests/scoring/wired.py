@@ -147,7 +147,7 @@ async def wired(
 
 async def until(claim: Callable[[], object], what: str = "it holds") -> None:
     """Let the loop turn until something holds that announces itself to nobody."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not claim():  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(0.002)
     assert claim(), what

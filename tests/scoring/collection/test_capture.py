@@ -269,7 +269,7 @@ def test_one_designation_for_two_collections_is_refused(short_path: Path, store:
     wanted = collector(store, collections={"model_inputs": {}, "inputs": {}})
     deployment = make_deployment(make_code(short_path / "code"), data_collector=wanted)
     worker, announced = launch_worker(short_path, deployment)
-    worker.process.wait(30)
+    worker.process.wait(60)
     assert "'inputs'" in announced["reason"], announced
 
 

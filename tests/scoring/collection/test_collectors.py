@@ -118,7 +118,7 @@ def test_a_collection_that_is_not_declared_fails_as_on_azure(collecting: StartWo
 def test_a_collector_without_a_declaration_fails_as_on_azure(collecting_python: Path, short_path: Path) -> None:
     deployment = make_deployment(make_code(short_path / "code", SCRIPT), python=str(collecting_python))
     worker, announced = launch_worker(short_path, deployment)
-    worker.process.wait(30)
+    worker.process.wait(60)
     assert announced["reason"] == "Exception: custom logging is not enabled, drop the data"
 
 

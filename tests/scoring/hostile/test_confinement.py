@@ -70,7 +70,7 @@ def make_worker(folder: Path, *options: str, **changes: object) -> tuple[rig.Wor
 
 def end(worker: rig.Worker) -> None:
     worker.process.terminate()
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(60) == 0
 
 
 def test_a_worker_becomes_the_user_and_stays_it(open_folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_worker_becomes_the_user_and_stays_it(open_folder: Path) -> None:
 def test_a_user_that_cannot_be_is_a_failed_start(short_path: Path, user: str, reason: str) -> None:
     worker, announced = make_worker(short_path, "--user", user)
     assert announced == {"event": "failed", "reason": reason}
-    assert worker.process.wait(20) == 3
+    assert worker.process.wait(60) == 3
 
 
 def snapshot(*folders: Path) -> dict[str, tuple[int, int]]:
@@ -225,4 +225,4 @@ def test_a_servers_workers_have_no_way_to_more_rights(open_folder: Path) -> None
         assert rig.ask(port, body="{}").json == ["NoNewPrivs:\t1\n"]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)

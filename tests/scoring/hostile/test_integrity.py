@@ -110,7 +110,7 @@ def test_what_is_not_as_declared_is_not_loaded(
     worker, announced = launch_worker(
         short_path / "w", make_deployment(code, model_directory=str(model), model_files=declared())
     )
-    assert worker.process.wait(20) == 3
+    assert worker.process.wait(60) == 3
     assert announced["event"] == "failed"
     assert announced["reason"].startswith(reason)
     assert not (code / "loaded").exists()
@@ -135,7 +135,7 @@ def test_a_file_that_is_changed_while_the_model_is_loaded_is_noticed(model: Path
         short_path / "w", make_deployment(code, model_directory=str(model), model_files=declared())
     )
     thread.join()
-    assert worker.process.wait(20) == 3
+    assert worker.process.wait(60) == 3
     assert announced["reason"] == "the model file model.txt was changed while the model was loaded"
 
 

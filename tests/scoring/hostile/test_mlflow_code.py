@@ -39,7 +39,7 @@ def test_what_brings_code_is_not_loaded(
     (model / "code" / "evil.py").write_text(EVIL)
     deployment = make_deployment(python=str(models_python), runtime="mlflow", model_directory=str(model))
     worker, announced = launch_worker(short_path / "w", deployment)
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert announced["event"] == "failed"
     assert reason in announced["reason"]
     assert not list(short_path.rglob("hacked"))

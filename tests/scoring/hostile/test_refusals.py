@@ -76,7 +76,7 @@ def test_none_is_loaded_by_a_worker(short_path: Path, name: str) -> None:
         pickle_policy={"formats": ["joblib", "pickle", "skops"], "classes": list(ALLOWED)},
     )
     worker, announced = launch_worker(short_path / "w", deployment)
-    assert worker.process.wait(20) == 3
+    assert worker.process.wait(60) == 3
     assert announced["event"] == "failed"
     assert announced["reason"].startswith(f"{name} is refused: ")
     assert not (code / "loaded").exists()
@@ -98,7 +98,7 @@ def test_none_is_loaded_without_a_script(short_path: Path, models_python: Path, 
         pickle_policy={"formats": ["joblib", "pickle", "skops"], "classes": list(ALLOWED)},
     )
     worker, announced = launch_worker(short_path / "w", deployment)
-    assert worker.process.wait(30) == 3
+    assert worker.process.wait(60) == 3
     assert announced["reason"].startswith(f"{name} is refused: ")
     assert not list(short_path.rglob("hacked"))
 

@@ -137,7 +137,7 @@ def test_an_ingestion_that_is_down_costs_no_request_and_shows_no_key(
     assert [worker.ask("{}").status for _ in range(30)] == [200] * 30
     await_truth(lambda: "cannot be sent" in worker.log(), "it is told")
     worker.process.terminate()
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(60) == 0
     assert KEY not in worker.log()
     assert list(tmp_path.rglob("*AzureMonitor*")) == []
 

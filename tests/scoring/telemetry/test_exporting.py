@@ -47,7 +47,7 @@ def test_no_more_than_the_limit_waits_and_the_rest_is_counted() -> None:
     queue = SpanQueue(gate, delay=3600, limit=10, batch=4)
     for number in range(4):
         queue.record(make_span(number))
-    assert gate.entered.wait(20), "a whole batch does not wait for the delay"
+    assert gate.entered.wait(60), "a whole batch does not wait for the delay"
     for number in range(4, 50):
         queue.record(make_span(number))
     assert queue.dropped == 50 - 4 - 10
@@ -78,7 +78,7 @@ def test_what_the_collector_does_not_want_is_dropped_and_the_next_is_sent() -> N
     queue = SpanQueue(gate, delay=3600, limit=10, batch=2)
     queue.record(make_span(1))
     queue.record(make_span(2))
-    assert gate.entered.wait(20)
+    assert gate.entered.wait(60)
     queue.record(make_span(3))
     queue.close(20)
     assert gate.taken == [3]
