@@ -46,7 +46,10 @@ Feature: Serving on one machine
     When Ada asks 3 times and Grace once
     Then 4 requests and 4 answers are kept, each pair under one id
     And no card and no name is kept, and Ada has one digest
+    And the status says "main: 8 collected, 0 dropped, 0 waiting"
+    When somebody sends what cannot be searched for a card
+    Then the status says "main: 9 collected, 1 DROPPED (unfiltered 1), 0 waiting"
     When the endpoint is deleted
-    Then 4 requests and 4 answers are kept, each pair under one id
+    Then 4 requests and 5 answers are kept
     When what was collected is rolled into tables
-    Then the tables have 4 requests and 4 answers
+    Then the tables have 4 requests and 5 answers

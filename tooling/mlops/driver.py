@@ -201,6 +201,31 @@ class Guarding(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one deployment's workers have collected of their requests, each since it began.
+
+    Attributes:
+        events: Events that were written.
+        dropped: Events that were lost, by reason; only what is above 0.
+        waiting: Events that are to be written yet.
+        silent: Workers that did not answer, and of which nothing is in these figures.
+    """
+
+    events: int
+    dropped: Mapping[str, int]
+    waiting: int
+    silent: int = 0
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """What a driver offers whose endpoints say how many events they collect."""
+
+    def counted(self, addresses: frozenset[Address]) -> Mapping[Address, Mapping[str, Collected]]:
+        """What the deployments of some endpoints have collected, by live name; without what did not answer."""
+
+
 @runtime_checkable
 class Collecting(Protocol):
     """What a driver offers whose endpoints keep what they collect on this machine."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mlops.diff import BOTH, DRIFTED
 from mlops.errors import Exit
 from mlops.ledger import State
 from mlops.pipeline.applying import origin_of
+from mlops.pipeline.counting import Counts, collected
 from mlops.pipeline.planning import Scopes, look_at, open_scopes, plan_seen
 from mlops.pipeline.straying import strayed
 from mlops.pipeline.view import View
@@ -31,6 +32,7 @@ class ObjectStatus:
         since: Epoch seconds since when the ledger has it applied; None where it has not.
         outputs: What it offers.
         note: A rollout under way, or that it is not ours.
+        collected: Of each deployment that collects data, how much; None where it does not say.
     """
 
     address: Address
@@ -41,6 +43,7 @@ class ObjectStatus:
     since: float | None
     outputs: Mapping[str, str]
     note: str = ""
+    collected: Counts = field(default_factory=dict)
 
 
 def _serves(observed: Observed) -> Iterator[str]:
@@ -74,7 +77,9 @@ def _scope_status(scope: StageScope) -> Iterator[ObjectStatus]:
     state = scope.ledger.state()
     seen: set[Address] = set()
     for driver in scope.drivers.values():
-        for observed in driver.observe():
+        live = list(driver.observe())
+        counts = collected(driver, live)
+        for observed in live:
             seen.add(observed.address)
             applied = state.applied.get(observed.address)
             yield ObjectStatus(
@@ -86,6 +91,7 @@ def _scope_status(scope: StageScope) -> Iterator[ObjectStatus]:
                 applied.since if applied is not None else None,
                 observed.outputs,
                 _note(observed, state),
+                counts.get(observed.address, {}),
             )
     for address, applied in state.applied.items():
         if address not in seen:

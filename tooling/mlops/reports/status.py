@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from mlops.driver import Collected
 from mlops.reports.document import document
 from mlops.reports.escape import plain
 from mlops.reports.palette import PLAIN, Palette, Tone
@@ -56,21 +57,41 @@ class Status(Protocol):
     def note(self) -> str:
         """A rollout under way, or that it is not ours."""
 
+    @property
+    def collected(self) -> Mapping[str, Collected | None]:
+        """Of each deployment that collects data, how much; None where it does not say."""
+
 
 def _state(health: Health) -> Cell:
     ready = f" {health.ready}/{health.wanted}" if health.ready is not None and health.wanted is not None else ""
     return Cell(f"{health.state.value}{ready}", _TONES[health.state])
 
 
+def _counts(name: str, found: Collected | None) -> str:
+    if found is None:
+        return f"{name}: not known"
+    reasons = f" ({', '.join(f'{reason} {count}' for reason, count in found.dropped.items())})" if found.dropped else ""
+    dropped = f"{sum(found.dropped.values())} DROPPED{reasons}" if found.dropped else "0 dropped"
+    silent = f", {found.silent} worker{'s' * (found.silent > 1)} silent" if found.silent else ""
+    return f"{name}: {found.events} collected, {dropped}, {found.waiting} waiting{silent}"
+
+
+def _data(item: Status) -> Cell:
+    found = item.collected
+    lost = any(one is not None and one.dropped for one in found.values())
+    text = "; ".join(_counts(name, one) for name, one in found.items())
+    return Cell(text, Tone.DANGER if lost else None)
+
+
 def _row(item: Status) -> tuple[str | Cell, ...]:
     about = "; ".join(filter(None, (item.health.reason, item.note)))
     since = time_text(item.since) if item.since is not None else ""
     where = item.outputs.get("scoring_uri", "")
-    return str(item.address), _state(item.health), ", ".join(item.serves), since, where, about
+    return str(item.address), _state(item.health), ", ".join(item.serves), _data(item), since, where, about
 
 
 def _table(stage: str, items: Sequence[Status]) -> Table:
-    headings = ("object", "state", "serves", "since", "at", "about")
+    headings = ("object", "state", "serves", "data", "since", "at", "about")
     return Table(headings, [_row(item) for item in items], f"Nothing is live in stage {stage}.")
 
 
@@ -89,6 +110,17 @@ def render_status_markdown(stage: str, items: Sequence[Status]) -> str:
     return _table(stage, items).markdown()
 
 
+def _counts_json(found: Collected | None) -> JSON:
+    if found is None:
+        return None
+    return {
+        "collected": found.events,
+        "dropped": dict(found.dropped),
+        "waiting": found.waiting,
+        "silent_workers": found.silent,
+    }
+
+
 def render_status_json(stage: str, items: Sequence[Status]) -> str:
     """Every object with its state."""
     objects: list[JSON] = [
@@ -105,6 +137,7 @@ def render_status_json(stage: str, items: Sequence[Status]) -> str:
             "since": iso(item.since) if item.since is not None else None,
             "outputs": dict(item.outputs),
             "note": item.note,
+            "collected": {name: _counts_json(found) for name, found in item.collected.items()},
         }
         for item in items
     ]

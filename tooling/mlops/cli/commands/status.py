@@ -16,6 +16,7 @@ def command(*, stage: str | None, shared: bool) -> None:
     """Show what is live, and how it is.
 
     States are Healthy, Transitioning, Unhealthy, Unschedulable and Failed, with the reason and the log's last lines.
+    Where data is collected, how many events were kept and lost since the workers began.
     """
     workspace = open_here()
     chosen = choose_stage(stage, workspace.stages)

@@ -23,7 +23,7 @@ PATIENCE = 5.0
 CHANGE = 30.0
 """Seconds within which a supervisor takes a new configuration."""
 
-_STATUS = b"GET /status HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n"
+_ASK = b"GET %s HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n"
 _CHUNK = 1 << 16
 _BAD_REQUEST = 400
 
@@ -45,11 +45,25 @@ def statuses(homes: Sequence[Home]) -> dict[str, Mapping[str, JSON] | None]:
         By the endpoint's name: what it said; None where it lives but said nothing intelligible in time. Those that are
         gone are left out.
     """
-    answers: dict[str, Mapping[str, JSON] | None] = {}
+    return {name: None if said is None else _parse(said) for name, said in _ask_all(homes, b"/status").items()}
+
+
+def metrics(homes: Sequence[Home]) -> dict[str, str]:
+    """Ask all supervisors at once what they and their workers have counted.
+
+    Returns:
+        By the endpoint's name: Prometheus' text. Those that are gone or do not answer in time are left out.
+    """
+    answers = _ask_all(homes, b"/metrics")
+    return {name: said.decode(errors="replace") for name, said in answers.items() if said is not None}
+
+
+def _ask_all(homes: Sequence[Home], path: bytes) -> dict[str, bytes | None]:
+    answers: dict[str, bytes | None] = {}
     with selectors.DefaultSelector() as selector:
         for home in homes:
             try:
-                connection = _ask(home)
+                connection = _ask(home, path)
             except TimeoutError:
                 answers[home.name] = None
             except OSError:
@@ -58,14 +72,14 @@ def statuses(homes: Sequence[Home]) -> dict[str, Mapping[str, JSON] | None]:
                 answers[home.name] = None
                 selector.register(connection, selectors.EVENT_READ, _Call(home, connection))
         for call in _finished(selector):
-            answers[call.home.name] = _parse(bytes(call.received))
+            answers[call.home.name] = _body(bytes(call.received))
     return answers
 
 
-def _ask(home: Home) -> socket.socket:
+def _ask(home: Home, path: bytes) -> socket.socket:
     connection = _connect(home, PATIENCE)
     try:
-        connection.sendall(_STATUS)
+        connection.sendall(_ASK % path)
         connection.setblocking(False)
     except BaseException:
         connection.close()
@@ -92,10 +106,14 @@ def _finished(selector: selectors.BaseSelector) -> Sequence[_Call]:
     return calls
 
 
-def _parse(response: bytes) -> Mapping[str, JSON] | None:
+def _body(response: bytes) -> bytes | None:
+    """The body of a whole answer with 200."""
     head, _, body = response.partition(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200 "):
-        return None
+    is_whole = b"content-length: %d\r\n" % len(body) in head.lower() + b"\r\n"
+    return body if is_whole and head.startswith(b"HTTP/1.1 200 ") else None
+
+
+def _parse(body: bytes) -> Mapping[str, JSON] | None:
     try:
         value = json.loads(body)
     except ValueError:

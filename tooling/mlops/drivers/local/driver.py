@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mlops.driver import Answer, Blobs, Keys, KeyType, Scope, Token
+from mlops.driver import Answer, Blobs, Collected, Keys, KeyType, Scope, Token
 from mlops.drivers.local import admin, process
 from mlops.drivers.local.configuration import Document, Sources, Target, make_document
 from mlops.drivers.local.folders import Folders, exclusive
@@ -240,6 +240,14 @@ class LocalDriver:
     def collected(self, address: Address) -> Path:
         """The folder of an endpoint's collected data."""
         return self._folders.collected / _name(address)
+
+    def counted(self, addresses: frozenset[Address]) -> Mapping[Address, Mapping[str, Collected]]:
+        """What the deployments of some endpoints have collected; one question to each supervisor, all at once."""
+        from mlops.drivers.local.counting import read_collected  # noqa: PLC0415 - planning counts nothing
+
+        homes = {a: home for a in addresses if (home := read_home(self._folders, _name(a))) is not None}
+        said = admin.metrics(list(homes.values()))
+        return {a: read_collected(said[home.name]) for a, home in homes.items() if home.name in said}
 
     def _home(self, address: Address) -> Home:
         home = read_home(self._folders, _name(address))
