@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
 from mlops.driver import Collected
+from mlops.drivers.local import admin
 from mlops.drivers.local.counting import read_collected
+from mlops.drivers.local.home import Home
 
 METRICS = """\
 # HELP mlops_worker_up Whether it answered this scrape.
@@ -43,3 +54,47 @@ mlops_worker_collected_queue_length 5
 
 def test_nothing_is_made_of_nothing() -> None:
     assert read_collected("") == {}
+
+
+@contextmanager
+def answering(folder: Path, answer: bytes) -> Iterator[Home]:
+    """A supervisor that says one thing and closes."""
+    home = Home(folder, "digits", 8600, folder / "a.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home.admin))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield home
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "metrics"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na\n", {"digits": "a\n"}),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na\n", {}),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}", {}),
+        (b"", {}),
+    ],
+)
+def test_an_answer_that_is_cut_off_has_no_figures(
+    short_folder: Path, answer: bytes, metrics: Mapping[str, str]
+) -> None:
+    """Half of the workers would look like all of them."""
+    with answering(short_folder, answer) as home:
+        assert admin.metrics([home]) == metrics
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name."""
+    with tempfile.TemporaryDirectory(prefix="mc-") as folder:
+        yield Path(folder)
