@@ -110,8 +110,8 @@ def test_a_client_that_goes_does_not_take_the_others_answers(served: ModelWorker
 
 
 def test_a_timeout_is_not_put_off_by_the_delay(served: ModelWorkers, supervised: Supervised) -> None:
-    settings = {"request_timeout_ms": 100, "max_concurrent_requests_per_instance": 4, "max_queue_wait_ms": 20000}
-    batching = {"max_batch_size": 4, "max_delay_ms": 1500}
+    settings = {"request_timeout_ms": 500, "max_concurrent_requests_per_instance": 4, "max_queue_wait_ms": 20000}
+    batching = {"max_batch_size": 4, "max_delay_ms": 3000}
     deployment = served.deployment("onnx", "onnx-counting", batching=batching, request_settings=settings)
     supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))
     supervised.await_state("blue-1", "Healthy")

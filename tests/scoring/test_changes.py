@@ -159,7 +159,7 @@ Change = Callable[[dict[str, object]], object]
         (lambda document: document["deployments"]["blue-1"].update(python="python"), "must be an absolute path"),
         (
             lambda document: document["deployments"]["blue-1"].update(environment_variables={"NAME": "x"}),
-            "deployments.blue-1: only instance_count can change under one live name",
+            "deployments.blue-1: only instance_count and telemetry can change under one live name",
         ),
         (lambda document: document["deployments"]["blue-1"].update(instance_count=0), "must be from 1 to 50"),
     ],

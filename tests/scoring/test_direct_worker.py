@@ -69,8 +69,8 @@ def run(request):
 
 @contextmanager
 def direct(folder: Path, source: str = HOLDING, **changes: object) -> Iterator[AdministeredWorker]:
-    """A worker with one thread that is asked directly; 20 s for `run()` and for the wait unless changed."""
-    limits = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 20000}
+    """A worker with one thread that is asked directly; 60 s for `run()` and for the wait unless changed."""
+    limits = {"request_timeout_ms": 60000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 60000}
     settings = {**limits, **{name: value for name, value in changes.items() if name in limits}}
     others = {name: value for name, value in changes.items() if name not in limits}
     with start_with_admin(folder, source, ("--direct",), request_settings=settings, **others) as worker:

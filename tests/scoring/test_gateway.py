@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.scoring.load import Target, run
-from tests.scoring.rig import Supervised, ask, await_truth, connect, exchange, make_code, make_deployment
+from tests.scoring.rig import Supervised, ask, await_truth, connect, exchange, held, make_code, make_deployment
 
 END = b"Host: t\r\nConnection: close\r\n\r\n"
 
@@ -125,7 +125,7 @@ def test_another_deployment_with_traffic_answers_for_one_without_workers(
     assert (exact.status, exact.headers["retry-after"]) == (503, "1")
 
 
-def settings(timeout: int = 20000, concurrency: int = 1, wait: int = 20000) -> dict[str, int]:
+def settings(timeout: int = 60000, concurrency: int = 1, wait: int = 60000) -> dict[str, int]:
     return {
         "request_timeout_ms": timeout,
         "max_concurrent_requests_per_instance": concurrency,
@@ -139,45 +139,63 @@ def start_limited(supervised: Supervised, code: Path, limits: dict[str, int], co
     supervised.await_state("blue-1", "Healthy")
 
 
-def test_a_request_that_finds_no_free_worker_in_time_gets_429(supervised: Supervised, code: Path) -> None:
+def test_a_request_that_finds_no_free_worker_in_time_gets_429(
+    supervised: Supervised, code: Path, tmp_path: Path
+) -> None:
     start_limited(supervised, code, settings(wait=200))
-    with ThreadPoolExecutor(3) as threads:
-        answers = list(threads.map(lambda _: supervised.score({"sleep": 2}), range(3)))
-    assert sorted(answer.status for answer in answers) == [200, 429, 429]
-    refused = next(answer for answer in answers if answer.status == 429)
-    assert refused.headers["retry-after"] == "1"
+    with held(supervised.port, tmp_path / "gate") as answers:
+        for refused in (supervised.score(), supervised.score()):
+            assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert answers[0].status == 200
     report = supervised.report("blue-1")
     assert (report["requests"], report["errors"]) == (3, 0)
 
 
-def test_requests_wait_for_their_turn_and_workers_share_them(supervised: Supervised, code: Path) -> None:
+def waiting(supervised: Supervised) -> int:
+    """Requests that wait for a worker."""
+    metrics = ask(supervised.admin, "GET", "/metrics").body.decode()
+    return int(metrics.partition('mlops_gateway_waiting{deployment="blue-1"} ')[2].split()[0])
+
+
+def test_requests_wait_for_their_turn_and_workers_share_them(
+    supervised: Supervised, code: Path, tmp_path: Path
+) -> None:
     start_limited(supervised, code, settings(), count=2)
-    with ThreadPoolExecutor(6) as threads:
-        answers = list(threads.map(lambda _: supervised.score({"sleep": 0.1}), range(6)))
-    assert [answer.status for answer in answers] == [200] * 6
-    assert sorted(Counter(answer.json["pid"] for answer in answers).values()) == [3, 3]
+    with ThreadPoolExecutor(4) as threads:
+        with held(supervised.port, tmp_path / "one") as one, held(supervised.port, tmp_path / "other") as other:
+            later = [threads.submit(supervised.score) for _ in range(4)]
+            await_truth(lambda: waiting(supervised) == 4, "the others wait")
+            assert not any(answer.done() for answer in later)
+        workers = {one[0].json["pid"], other[0].json["pid"]}
+        assert workers == supervised.worker_pids()
+        assert [answer.result().status for answer in later] == [200] * 4
 
 
 def test_a_request_that_takes_too_long_gets_504_and_its_worker_is_busy_until_run_returns(
-    supervised: Supervised, code: Path
+    supervised: Supervised, code: Path, tmp_path: Path
 ) -> None:
-    start_limited(supervised, code, settings(timeout=300, wait=100))
-    late = supervised.score({"sleep": 1.5})
-    assert (late.status, late.json) == (504, {"message": "Scoring timeout after 300 ms"})
+    start_limited(supervised, code, settings(timeout=1500, wait=100))
+    late = supervised.score({"gate": str(tmp_path / "gate")})
+    assert (late.status, late.json) == (504, {"message": "Scoring timeout after 1500 ms"})
     assert supervised.score().status == 429
+    (tmp_path / "gate").touch()
     await_truth(lambda: supervised.score().status == 200, "the worker is free again")
     assert supervised.report("blue-1")["errors"] == 1
 
 
 def test_a_client_that_leaves_the_queue_costs_no_run(supervised: Supervised, tmp_path: Path) -> None:
-    source = "import time\ncalls = []\ndef init(): pass\ndef run(data):\n    calls.append(data)\n"
-    source += "    print(data)\n    time.sleep(1 if data == 'slow' else 0)\n    return calls\n"
+    gate = tmp_path / "gate"
+    source = "import os, time\ncalls = []\ndef init(): pass\ndef run(data):\n    calls.append(data)\n    print(data)\n"
+    source += f"    while data == 'slow' and not os.path.exists({str(gate)!r}): time.sleep(0.01)\n    return calls\n"
     start_limited(supervised, make_code(tmp_path / "counting", source), settings())
     slow = threading.Thread(target=ask, args=(supervised.port, "POST", "/score", "slow"))
     slow.start()
     await_truth(lambda: "slow" in supervised.report("blue-1")["log_tail"], "the slow request runs")
     with connect(supervised.port) as leaving:
         leaving.sendall(b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\ngone")
+        await_truth(lambda: waiting(supervised) == 1, "it waits")
+    await_truth(lambda: waiting(supervised) == 0, "its going was heard of")
+    gate.touch()
     slow.join()
     assert ask(supervised.port, body="last").json == ["slow", "last"]
 

@@ -106,7 +106,8 @@ def test_what_workers_print_is_in_their_log_and_in_the_status(supervised: Superv
     )
     deployments = {"blue-1": make_deployment(make_code(tmp_path / "code", source))}
     supervised.start(supervised.document(deployments, {"blue-1": 100}))
-    assert supervised.await_state("blue-1", "Healthy")["log_tail"][-1] == "last"
+    supervised.await_state("blue-1", "Healthy")
+    await_truth(lambda: supervised.report("blue-1")["log_tail"][-1] == "last", "its last line is here")
     folder = supervised.directory / "logs"
     await_truth(lambda: b'"message": "last"' in (folder / "blue-1-0.log").read_bytes(), "all is written")
     text = b"".join(path.read_bytes() for path in sorted(folder.glob("blue-1-0.log*"), reverse=True)).decode()

@@ -47,7 +47,8 @@ def test_clients_cannot_take_the_files_that_workers_need(supervised: Supervised,
     supervised.python = os.fspath(limited)
     body = json.dumps({"sleep": 0.2}).encode()
     with contextlib.ExitStack() as held:
-        supervised.start(supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100}))
+        document = supervised.document({"blue-1": make_deployment(code)}, {"blue-1": 100})
+        supervised.start({**document, "limits": {"head_seconds": 600}})
         supervised.await_state("blue-1", "Healthy")
         first = [held.enter_context(connect(supervised.port)) for _ in range(6)]
         for _ in range(12):  # not all at once, for all that come in one moment are taken before any is counted

@@ -75,12 +75,12 @@ def test_a_refused_client_that_goes_on_sending_does_not_delay_the_end(short_path
             assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
             drained = asyncio.create_task(side.listener.drain(600))
             with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not drained.done():
                         writer.write(b"a")
                         await writer.drain()
                         await asyncio.sleep(0.05)  # the dripping is what is tested
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await drained
             writer.close()
 
@@ -102,7 +102,7 @@ def test_a_body_that_fails_in_the_read_that_began_to_stream_it_is_refused_at_onc
     body, status = FAULTS[fault]
 
     async def main() -> None:
-        async with wired(short_path, limits=SMALL) as side, asyncio.timeout(20):
+        async with wired(short_path, limits=SMALL) as side, asyncio.timeout(60):
             answers = await side.converse(before + POST + CHUNKED + body)
             assert answers.count(b"HTTP/1.1 200 ") == bool(before)
             assert answers.count(b"HTTP/1.1 %d " % status) == 1
@@ -116,7 +116,7 @@ def test_a_body_that_fails_in_the_read_that_began_to_stream_it_is_refused_at_onc
 def test_the_time_of_a_body_is_its_own_whatever_was_answered_before_it(short_path: Path) -> None:
     async def main() -> None:
         limits = Limits(stream_bytes=1000, body_seconds=0.5, rate_seconds=3600)
-        async with wired(short_path, limits=limits) as side, asyncio.timeout(30):
+        async with wired(short_path, limits=limits) as side, asyncio.timeout(60):
             first = b"GET /first HTTP/1.1\r\nHost: t\r\n\r\n"
             answers = await side.converse(first + POST + b"Content-Length: 9000\r\n\r\n" + bytes(1500))
             assert (answers.count(b"HTTP/1.1 200 "), answers.count(b"HTTP/1.1 408 ")) == (1, 1)
@@ -135,7 +135,7 @@ def test_the_time_of_a_body_begins_when_the_client_is_told_to_continue(short_pat
             writer.write(OK)
 
     async def main() -> None:
-        async with wired(short_path, serve) as side, asyncio.timeout(30):
+        async with wired(short_path, serve) as side, asyncio.timeout(60):
             reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
             first = b"GET /first HTTP/1.1\r\nHost: t\r\n\r\n"
             writer.write(first + POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")

@@ -19,10 +19,11 @@ from mlops_scoring.telemetry.families import Distribution, Family, Point
 from mlops_scoring.telemetry.joining import MAX_LINES, Joined
 
 SLOW = """
-import threading
+import os, threading
 def init(): pass
 def run(data):
-    print("began", flush=True)
+    while not os.path.exists(os.environ["GATE"]):
+        threading.Event().wait(0.01)
     threading.Event().wait(0.3)
     if data == "boom":
         raise ValueError("no")
@@ -97,8 +98,10 @@ def test_a_dead_workers_restart_is_counted_and_metrics_go_on(serving: Supervised
 
 
 def test_a_worker_counts_what_waits_what_runs_and_what_fails(short_path: Path) -> None:
-    settings = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 20000}
-    with start_with_admin(short_path, SLOW, request_settings=settings) as worker:
+    settings = {"request_timeout_ms": 60000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 60000}
+    gate = short_path / "gate"
+    variables = {"GATE": str(gate)}
+    with start_with_admin(short_path, SLOW, request_settings=settings, environment_variables=variables) as worker:
         from threading import Thread  # noqa: PLC0415 - beside what uses it
 
         senders = [Thread(target=worker.score, args=(body,)) for body in ("", "", "boom")]
@@ -106,6 +109,7 @@ def test_a_worker_counts_what_waits_what_runs_and_what_fails(short_path: Path) -
             sender.start()
         await_truth(lambda: "mlops_worker_queue_length 2" in worker.metrics(), "two wait")
         assert "mlops_worker_in_flight 1" in worker.metrics()
+        gate.touch()
         for sender in senders:
             sender.join()
         await_truth(lambda: "mlops_worker_in_flight 0" in worker.metrics(), "none runs")
@@ -114,8 +118,8 @@ def test_a_worker_counts_what_waits_what_runs_and_what_fails(short_path: Path) -
         assert values(found["mlops_worker_requests"], status="5xx") == [1]
         run = {s.name: s.value for s in found["mlops_worker_run_duration_seconds"].samples if not s.labels}
         assert run["mlops_worker_run_duration_seconds_count"] == 3
-        assert 0.9 <= run["mlops_worker_run_duration_seconds_sum"] < 20
-        assert values(found["mlops_worker_init_seconds"])[0] < 20
+        assert 0.9 <= run["mlops_worker_run_duration_seconds_sum"] < 60
+        assert values(found["mlops_worker_init_seconds"])[0] < 60
 
 
 def test_nothing_that_a_client_says_becomes_a_label(short_path: Path) -> None:
