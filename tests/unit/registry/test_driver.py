@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
@@ -39,6 +39,21 @@ def test_what_was_put_is_observed_by_another_driver(bench: Bench) -> None:
 def test_observing_makes_nothing(bench: Bench) -> None:
     assert bench.seen() == {}
     assert list(bench.root.iterdir()) == []
+
+
+def test_a_registry_that_is_begun_between_two_looks_is_sound(bench: Bench) -> None:
+    """Who looks sees no index, then the journal of one that came in between."""
+    driver = bench.driver()
+
+    class Begun(PosixPath):
+        """A path at which somebody looks when another has just registered a model."""
+
+        def exists(self) -> bool:
+            bench.put(bench.model())
+            return super().exists()
+
+    driver.index.journal.path = Begun(driver.index.journal.path)
+    assert list(bench.seen(driver)) == ["model/fraud:1"]
 
 
 def test_only_narrows_what_is_observed(bench: Bench) -> None:

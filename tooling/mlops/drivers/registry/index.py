@@ -168,9 +168,11 @@ class Index:
         """Whether the index is there; where it once was, its absence is damage."""
         if self.path.exists():
             return True
-        if self.journal.path.exists():
-            raise index_damaged(self.path, "It is missing, although its journal is there")
-        return False
+        if not self.journal.path.exists():
+            return False
+        if self.path.exists():  # it is made before its journal: another process began the registry just now
+            return True
+        raise index_damaged(self.path, "It is missing, although its journal is there")
 
     def _commit(self, transaction: Transaction) -> None:
         if not transaction.lines:
