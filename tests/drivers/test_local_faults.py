@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.drivers.bench import until
 
 from mlops.drivers.local import process
 from mlops.drivers.local.home import read_home
@@ -104,13 +105,18 @@ def test_two_commands_at_once_make_one_of_everything(fresh_bench: Bench) -> None
     assert len(list(bench.folders.environments.glob("[0-9a-f]*/.complete"))) == 1
 
 
+def listen(port: int) -> socket.socket | None:
+    """Listen on a port; None where it is taken, as it is until the last file of a killed process is closed."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
 def test_a_stranger_on_the_port_is_named_and_left_alone(bench: Bench) -> None:
     outputs = bench.put(bench.resource())
     bench.kill_supervisor()
-    with socket.socket() as stranger:
-        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        stranger.bind(("127.0.0.1", int(outputs["port"])))
-        stranger.listen()
+    with until(lambda: listen(int(outputs["port"])), "a free port"):
         with pytest.raises(TargetError, match=rf"Port is taken.*pid {os.getpid()}"):
             bench.put(bench.resource())
         assert bench.observe() is None

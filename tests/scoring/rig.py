@@ -146,7 +146,7 @@ def is_running(pid: int) -> bool:
     """Whether a process exists and has not merely been left unreaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before or after the file was opened
         return False
 
 

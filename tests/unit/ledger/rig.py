@@ -65,7 +65,7 @@ class ManualClock:
 
     def until_waiting(self) -> None:
         """Return when another thread waits."""
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 60
         while not self.waiting:
             assert time.monotonic() < give_up, "nobody waits"
             time.sleep(0.005)

@@ -36,7 +36,7 @@ from mlops.ledger.record import Entry
 from mlops.ledger.state_json import process_to_json
 from mlops.resource import JSON, Event
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def _until(condition: Callable[[], object]) -> None:

@@ -177,7 +177,7 @@ def _start_writer(tmp_path: Path) -> subprocess.Popen[bytes]:
         stream.truncate(1 << 42)
     command = [sys.executable, "-c", _SLOW_WRITER, str(tmp_path / "registry"), str(source)]
     writer = subprocess.Popen(command)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not _growing(tmp_path / "registry/incoming"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
