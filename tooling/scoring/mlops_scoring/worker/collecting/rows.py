@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Mapping
 
 from mlops_scoring.collection.events import Unreadable
+from mlops_scoring.collection.headings import headings, holds_values
 from mlops_scoring.collection.privacy import Filter, only_count
 from mlops_scoring.worker.collecting.tensors import HEADER_LENGTH, Record, tensor_records
 from mlops_scoring.worker.scoring import Answer, Schema, ScoringRequest
@@ -124,6 +125,8 @@ def _tensor_rows(value: object, kept: Filter) -> list[Record]:
 
 def _records(value: object, kept: Filter, single: str | None = None) -> list[Record]:
     match value:
+        case dict() if kept and (any(headings(value, kept.ends)) and not _is_split(value)):
+            return [dict(value)]
         case {"columns": list(names), "data": list(rows)}:
             given = [str(name) for name in names]
             known = kept.names(len(given)) if only_count(given) else given
@@ -134,6 +137,15 @@ def _records(value: object, kept: Filter, single: str | None = None) -> list[Rec
             return [_record(item, kept, single) for item in value]
         case _:
             return [{single or kept.names(1)[0]: value}]
+
+
+def _is_split(value: Mapping[str, object]) -> bool:
+    """Whether an object has the names of its columns where they are looked for."""
+    match value:
+        case {"columns": list(names), "data": list()}:
+            return not holds_values(names)
+        case _:
+            return False
 
 
 def _row(value: object) -> list[object]:
