@@ -83,8 +83,8 @@ def flat(asked: Asked) -> Iterator[None]:
     files, memory = asked.descriptors(), asked.memory()
     yield
     assert asked.healthy()
-    rig.await_truth(lambda: asked.descriptors() <= files, "connections are closed", 15)
-    rig.await_truth(lambda: asked.memory() < memory + SPARE, f"memory is given back: {memory}", 15)
+    rig.await_truth(lambda: asked.descriptors() <= files, "connections are closed")
+    rig.await_truth(lambda: asked.memory() < memory + SPARE, f"memory is given back: {memory}")
 
 
 @pytest.mark.parametrize(

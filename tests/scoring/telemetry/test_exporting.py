@@ -65,7 +65,7 @@ def test_the_end_is_in_time_whatever_the_collector_does() -> None:
         queue.record(make_span(number))
     began = time.monotonic()
     queue.close(0.2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     queue.record(make_span(99))
     assert queue.sent == 0
     assert queue.dropped >= 1
@@ -128,7 +128,7 @@ def test_metrics_that_cannot_be_written_once_are_sent_the_next_time(caplog: pyte
     values = iter([13, 13])
     clock = MetricClock(sink, lambda: [counter("c", "C", next(values, 1))], 0.01)
     with sink.changed:
-        assert sink.changed.wait_for(lambda: sink.taken, 20)
+        assert sink.changed.wait_for(lambda: sink.taken, 60)
     clock.close(20)
     assert set(sink.taken) == {1}
     assert len(caplog.records) == 1

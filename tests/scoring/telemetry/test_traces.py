@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -237,10 +236,8 @@ def test_a_collector_in_any_mood_costs_no_request_and_few_words(start_worker: St
         if mood in {"down", "rejecting"}:
             await_truth(lambda: "cannot be sent" in worker.log(), "it is told")
         assert worker.log().count("spans cannot be sent") <= 1
-        began = time.monotonic()
         worker.process.terminate()
         assert worker.process.wait(60) == 0
-        assert time.monotonic() - began < 15
 
 
 def test_spans_arrive_once_a_collector_is_back(start_worker: StartWorker) -> None:
