@@ -20,6 +20,9 @@ Runtime = Literal["script", "onnx", "sklearn", "mlflow"]
 PICKLE_FORMATS = ("joblib", "pickle", "skops")
 """Formats that a pickle policy may allow."""
 
+IN_PLACE = ("instance_count", "telemetry")
+"""What of a deployment may change under one live name: no answer depends on it."""
+
 _LIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -83,7 +86,7 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One live deployment; everything but `instance_count` is fixed for its live name.
+    """One live deployment; everything but what `IN_PLACE` names is fixed for its live name.
 
     Attributes:
         name: The live name: the declared name and a digest of its content.
@@ -115,7 +118,7 @@ class Deployment:
 
     def identity(self) -> Mapping[str, object]:
         """The document without what may change under one live name."""
-        return {key: value for key, value in self.document.items() if key != "instance_count"}
+        return {key: value for key, value in self.document.items() if key not in IN_PLACE}
 
 
 def parse_deployment(name: str, value: object, where: str, problems: list[str]) -> Deployment:

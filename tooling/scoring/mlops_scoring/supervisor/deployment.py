@@ -60,6 +60,8 @@ class LiveDeployment:
         self._logs = logs
         self._changed = changed
         self._slots: list[WorkerSlot] = []
+        self._outdated: list[WorkerSlot] = []
+        self._successor: WorkerSlot | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._restarts = 0
         self._failed_starts = 0
@@ -72,21 +74,58 @@ class LiveDeployment:
         """Take over another instance count; starts or drains only the difference."""
         self.deployment = deployment
         while len(self._slots) < deployment.instance_count:
-            write = self._writer(self._log_name(len(self._slots)))
-            self._slots.append(WorkerSlot(self, self._configuration, self._sockets, write))
+            self._slots.append(self._begin(len(self._slots)))
         self._reached = min(self._reached, deployment.instance_count)
         while len(self._slots) > deployment.instance_count:
-            slot = self._slots.pop()
-            task = asyncio.create_task(self._end(slot, self._log_name(len(self._slots))))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._dismiss(self._slots.pop(), len(self._slots))
+        self._replace_next()
+
+    def renew(self) -> None:
+        """Replace all workers by such as are started with what their file says now.
+
+        One at a time, and none before its successor takes requests: where that never does, what serves goes on.
+        """
+        self._outdated = list(self._slots)
+        if self._successor is not None:
+            self._dismiss(self._successor, 0)
+            self._successor = None
+        self._replace_next()
+
+    @property
+    def renewing(self) -> bool:
+        """Whether workers are to be replaced yet."""
+        return bool(self._outdated)
+
+    def _replace_next(self) -> None:
+        self._outdated = [slot for slot in self._outdated if slot in self._slots]
+        successor = self._successor
+        if successor is not None and (successor.ready or not self._outdated):
+            self._successor = None
+            if self._outdated:
+                leaving = self._outdated.pop(0)
+                number = self._slots.index(leaving)
+                self._slots[number] = successor
+                self._dismiss(leaving, number)
+            else:
+                self._dismiss(successor, 0)
+        if self._successor is None and self._outdated:
+            self._successor = self._begin(self._slots.index(self._outdated[0]))
+
+    def _begin(self, number: int) -> WorkerSlot:
+        return WorkerSlot(self, self._configuration, self._sockets, self._writer(self._log_name(number)))
+
+    def _dismiss(self, slot: WorkerSlot, number: int) -> None:
+        task = asyncio.create_task(self._end(slot, self._log_name(number)))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def retire(self) -> None:
         """Answer what is waiting and under way, then end all workers; it must be out of the route."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 await self.backend.drain()
-        ends = [self._end(slot, self._log_name(number)) for number, slot in enumerate(self._slots)]
+        slots = [*self._slots, *([] if self._successor is None else [self._successor])]
+        ends = [self._end(slot, self._log_name(number)) for number, slot in enumerate(slots)]
         await asyncio.gather(*ends, *self._leaving, return_exceptions=True)
 
     async def _end(self, slot: WorkerSlot, log: str) -> None:
@@ -124,6 +163,7 @@ class LiveDeployment:
         """A worker takes requests."""
         self._failed_starts = 0
         self._schedulable = True
+        self._replace_next()
         if self.complete:
             self._reached = self.deployment.instance_count
             self._reason = ""

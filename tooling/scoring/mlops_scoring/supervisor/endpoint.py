@@ -8,12 +8,14 @@ longer has. What is out of the route and out of the configuration then drains an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_scoring.configuration import EndpointConfiguration
+from mlops_scoring.deployments import IN_PLACE
 from mlops_scoring.documents import InvalidDocument
 from mlops_scoring.gateway.gateway import Gateway
 from mlops_scoring.supervisor.deployment import LiveDeployment
@@ -62,7 +64,7 @@ class Endpoint:
             running = self._live.get(name)
             if running is not None and running.deployment.identity() != deployment.identity():
                 problems.append(
-                    f"deployments.{name}: only instance_count can change under one live name; "
+                    f"deployments.{name}: only {' and '.join(IN_PLACE)} can change under one live name; "
                     "put the new content under a new name"
                 )
         if problems:
@@ -74,15 +76,25 @@ class Endpoint:
         Raises:
             OSError: The disk is full, for example; the old configuration is still the one that is kept.
         """
-        for name, deployment in configuration.deployments.items():
-            if name not in self._live:
-                self._directory.write_worker_configuration(configuration.endpoint, deployment)
-        self._directory.write(self._directory.configuration, configuration.document)
+        live = {found.deployment.name: found for found in list(self._live.values())}  # the loop goes on meanwhile
+        renewed = {name: found.deployment for name, found in live.items() if _is_renewed(found, configuration)}
+        try:
+            for name, deployment in configuration.deployments.items():
+                if name not in live or name in renewed:
+                    self._directory.write_worker_configuration(configuration.endpoint, deployment)
+            self._directory.write(self._directory.configuration, configuration.document)
+        except OSError:
+            for deployment in renewed.values():  # what is started until somebody mends the disk is what was configured
+                with contextlib.suppress(OSError):
+                    self._directory.write_worker_configuration(configuration.endpoint, deployment)
+            raise
 
     def apply(self, configuration: EndpointConfiguration) -> None:
         """Begin to make the endpoint like this, after `write`; returns at once."""
         for name, deployment in configuration.deployments.items():
             if name in self._live:
+                if _is_renewed(self._live[name], configuration):
+                    self._live[name].renew()
                 self._live[name].resize(deployment)
             else:
                 backend = self._gateway.add(name, deployment.request_settings)
@@ -155,6 +167,7 @@ class Endpoint:
             "mirror_traffic_in_force": dict(self._gateway.mirror_traffic),
             "settled": not self._retiring
             and set(self._live) == set(names)
+            and not any(live.renewing for live in self._live.values())
             and configuration is not None
             and self._gateway.traffic == configuration.traffic
             and self._gateway.aliases == configuration.aliases
@@ -162,6 +175,12 @@ class Endpoint:
             == {name: percent for name, percent in configuration.mirror_traffic.items() if percent},
             "log_writes_lost": self._logs.lost,
         }
+
+
+def _is_renewed(live: LiveDeployment, configuration: EndpointConfiguration) -> bool:
+    """Whether a configuration gives a deployment's workers what they know from their start only."""
+    wanted = configuration.deployments.get(live.deployment.name)
+    return wanted is not None and wanted.telemetry != live.deployment.telemetry
 
 
 def _weighted(traffic: Mapping[str, int]) -> set[str]:
