@@ -107,12 +107,12 @@ def exchange(address: int | Path, *pieces: bytes, half_close: bool = False) -> b
 
 
 @contextmanager
-def held(port: int, gate: Path) -> Iterator[list[Answer]]:
+def held(address: int | Path, gate: Path) -> Iterator[list[Answer]]:
     """A request that is inside ECHO's `run()` while the block runs; afterwards its answer is in the list."""
     answers: list[Answer] = []
     begun = gate.with_name(f"{gate.name}.begun")
     body = json.dumps({"begun": str(begun), "gate": str(gate)})
-    asking = threading.Thread(target=lambda: answers.append(ask(port, body=body)))
+    asking = threading.Thread(target=lambda: answers.append(ask(address, body=body)))
     asking.start()
     try:
         await_truth(begun.exists, "it is inside run()")
@@ -262,8 +262,14 @@ class Supervised:
 
     def await_state(self, name: str, state: str) -> Any:  # noqa: ANN401 - JSON
         """Wait for a deployment's state; returns its report."""
-        await_truth(lambda: self.report(name)["state"] == state, f"{name} is {state}; it is {self.report(name)}")
-        return self.report(name)
+        reports = [self.report(name)]
+
+        def reached() -> bool:
+            reports[:] = [self.report(name)]
+            return bool(reports[0]["state"] == state)
+
+        await_truth(reached, f"{name} is {state}; it was {reports[0]}")
+        return reports[0]
 
     def await_settled(self) -> None:
         """Wait until the configuration is in force, everything is healthy, and nothing is leaving."""

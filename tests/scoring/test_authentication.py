@@ -10,6 +10,7 @@ import json
 import stat
 import string
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -129,14 +130,15 @@ def test_keys_are_rotated_under_load_without_a_refused_request(supervised: Super
     """As a team does it: the unused key is made anew, clients move to it, then the other one is."""
     start(supervised, code, "key")
     primary, secondary = keys(supervised)
-    with background(Target(supervised.port, headers=bearer(primary)), connections=4) as first:
+    with ExitStack() as before:
+        first = before.enter_context(background(Target(supervised.port, headers=bearer(primary)), connections=4))
         first.wait_for_more(100)
         changed = regenerate(supervised, "secondary").json
         assert changed["primary_key"] == primary
         assert ask(supervised.port, body="{}", headers=bearer(secondary)).status == 401
         with background(Target(supervised.port, headers=bearer(changed["secondary_key"])), connections=4) as second:
             second.wait_for_more(100)
-            first.end()
+            before.close()
             assert regenerate(supervised, "primary").status == 200
             second.wait_for_more(100)
             assert ask(supervised.port, body="{}", headers=bearer(primary)).status == 401

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.scoring.conftest import StartWorker
-from tests.scoring.rig import Worker, await_truth, launch_worker, make_code, make_deployment
+from tests.scoring.rig import Worker, await_truth, held, launch_worker, make_code, make_deployment
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -330,13 +330,11 @@ def test_a_model_file_with_another_content_is_not_served(short_path: Path) -> No
     assert "the model file weights.json is not the declared one" in announced["reason"]
 
 
-def test_health_stays_live_while_run_works(start_worker: StartWorker) -> None:
+def test_health_stays_live_while_run_works(start_worker: StartWorker, tmp_path: Path) -> None:
     worker = start_worker()
-    slow = threading.Thread(target=worker.ask, args=('{"sleep": 1.5}',))
-    slow.start()
-    assert worker.ask(None, "GET", "/").body == b"Healthy"
-    assert slow.is_alive()
-    slow.join()
+    with held(worker.socket, tmp_path / "gate") as answers:
+        assert worker.ask(None, "GET", "/").body == b"Healthy"
+    assert answers[0].status == 200
 
 
 def test_sigterm_lets_a_request_finish_and_exits_with_0(start_worker: StartWorker) -> None:

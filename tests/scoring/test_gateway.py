@@ -101,8 +101,9 @@ def test_answers_for_which_there_was_no_deployment_are_counted_and_logged(superv
     metrics = ask(supervised.admin, "GET", "/metrics").body.decode()
     refused = [line for line in metrics.splitlines() if line.startswith("mlops_gateway_refused_total{")]
     assert refused == [f'mlops_gateway_refused_total{{status="{status}"}} 1' for status in (404, 503)]
-    log = (supervised.directory / "logs" / "supervisor.log").read_text(encoding="utf-8")
-    records = [json.loads(line) for line in log.splitlines()]
+    log = supervised.directory / "logs" / "supervisor.log"
+    await_truth(lambda: log.read_text(encoding="utf-8").count("mlops_scoring.access") >= 2, "both are written")
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     lines = [record for record in records if record["logger"] == "mlops_scoring.access"]
     assert [(line["status"], line["deployment"]) for line in lines[:2]] == [(503, None), (404, None)]
     assert [line["reason"] for line in lines[:2]] == [

@@ -96,7 +96,7 @@ RESULTS = {
     "raise-exit": lambda: throw(SystemExit(4)),
     "raise-exit-0": lambda: sys.exit(),
     "say": say,
-    "slow": lambda: time.sleep(1.2) or "slow",
+    "slow": lambda: time.sleep(4) or "slow",
     "large": lambda: "x" * 3_000_000,
     "environment": lambda: {name: os.environ.get(name) for name in ("AZUREML_MODEL_DIR", "MINE")},
     "app-root": lambda: os.path.basename(os.environ["AML_APP_ROOT"]),

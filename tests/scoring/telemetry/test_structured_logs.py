@@ -175,8 +175,8 @@ def test_the_status_shows_a_failure_as_text(supervised: Supervised, tmp_path: Pa
     source = "def init():\n    print('before')\n    raise OSError('no weights\\x1b[31m')\ndef run(data): pass\n"
     deployments = {"blue-1": make_deployment(make_code(tmp_path / "code", source))}
     supervised.start(supervised.document(deployments, {"blue-1": 100}))
-    await_truth(lambda: supervised.report("blue-1")["restarts"], "the start failed")
-    assert supervised.report("blue-1")["log_tail"][-1] == r"OSError: no weights\x1b[31m"
+    told = [r"OSError: no weights\x1b[31m"]
+    await_truth(lambda: supervised.report("blue-1")["log_tail"][-1:] == told, "the start failed and says why")
 
 
 def test_records_are_read_as_text() -> None:
