@@ -14,6 +14,8 @@ GATED = """
 import os, time
 
 def init():
+    with open("began", "a") as file:
+        file.write("b")
     while not os.path.exists("go"):
         time.sleep(0.01)
 
@@ -119,12 +121,10 @@ def test_a_deployment_that_leaves_meanwhile_takes_the_successor_along(supervised
     supervised.await_settled()
     (gated / "go").unlink()
     assert supervised.put(document(supervised, gated, 1, "http://127.0.0.1:9")).status == 200
-    await_truth(lambda: len(supervised.worker_pids()) == 2, "the successor begins")
+    await_truth(lambda: (gated / "began").read_text() == "bb", "the successor begins")
     assert supervised.put(supervised.document({}, {})).status == 200
     await_truth(lambda: not supervised.worker_pids(), "neither is left")
     assert supervised.status()["settled"] is True
-    supervised.stop()
-    assert supervised.output() == "", "each was ended, and none forgotten"
 
 
 def test_workers_that_start_later_have_it_too(supervised: Supervised, gated: Path, collector: Collector) -> None:
