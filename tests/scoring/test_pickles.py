@@ -172,6 +172,8 @@ def test_archives_without_pickles_pass(tmp_path: Path) -> None:
         "words.zip": archive({"words.txt": b"cat\ndog\n", "weights/0": b"\x80\x03" + bytes(64)}),
         "a.npy": npy("'<M8[ns]'", bytes(8)),
         "words.tar": tape({"words.txt": b"cat\ndog\n"}),
+        "words.dat": gzip.compress(b"words" + archive({"words.txt": b"cat\n"})),
+        "large.txt": gzip.compress(b"a,b\n1,2\n" * 100_000),
     }
     for name, content in fine.items():
         (tmp_path / name).write_bytes(content)

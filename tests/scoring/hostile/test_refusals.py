@@ -35,7 +35,7 @@ AT_START = (
         "octal.dat",
         "lzma-small.dat",
     ),
-    *("behind-stop-in-frame.pkl", "gzip-cut.dat", "second-array.npy", "two-directories.pt"),
+    *("behind-stop-in-frame.pkl", "gzip-cut.dat", "second-array.npy", "two-directories.pt", "zip-behind-gzip.dat"),
 )
 """One of each kind for a process of its own; all are scanned in test_pickles."""
 

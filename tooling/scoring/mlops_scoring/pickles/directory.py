@@ -14,7 +14,8 @@ from mlops_scoring.pickles.expanding import Unreadable
 _RECORD = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _LARGE_RECORD = struct.Struct("<4sQ2H2L4Q")
-_SEARCHED = (1 << 16) + _RECORD.size
+SEARCHED = (1 << 16) + _RECORD.size
+"""Bytes at the end of a file in which readers look for an end record: behind it stands a comment."""
 
 
 def refuse_two_directories(file: IO[bytes]) -> None:
@@ -25,7 +26,7 @@ def refuse_two_directories(file: IO[bytes]) -> None:
         struct.error: It is cut off.
     """
     end = file.seek(0, 2)
-    tail_start = max(end - _SEARCHED, 0)
+    tail_start = max(end - SEARCHED, 0)
     file.seek(tail_start)
     tail = file.read()
     found = tail.rfind(b"PK\x05\x06")

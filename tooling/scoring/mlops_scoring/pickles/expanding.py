@@ -81,8 +81,7 @@ def expanded(file: IO[bytes]) -> IO[bytes]:
     head = head_of(file, HEAD)
     if uncheckable(head):
         raise Unreadable("compressed in a form that cannot be checked; write it with zlib, gzip, bz2, xz or lzma")
-    limit = min(MAX_EXPANDED, max(file.seek(0, 2), 1024) * MAX_RATIO)
-    file.seek(0)
+    limit = most(file)
     made = cast("IO[bytes]", SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115 - the caller closes it
     size = 0
     try:
@@ -96,6 +95,13 @@ def expanded(file: IO[bytes]) -> IO[bytes]:
         raise Unreadable(f"cannot be expanded: {error}") from None
     made.seek(0)
     return made
+
+
+def most(file: IO[bytes]) -> int:
+    """Bytes that a compressed file may become; it stands at its beginning afterwards."""
+    limit = min(MAX_EXPANDED, max(file.seek(0, 2), 1024) * MAX_RATIO)
+    file.seek(0)
+    return limit
 
 
 def pieces(file: IO[bytes], head: bytes) -> Iterator[bytes]:

@@ -11,7 +11,8 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import IO, Any
 
-from mlops_scoring.pickles.expanding import DAMAGED, compressed, head_of, pieces, uncheckable
+from mlops_scoring.pickles.directory import SEARCHED
+from mlops_scoring.pickles.expanding import DAMAGED, compressed, head_of, most, pieces, uncheckable
 from mlops_scoring.pickles.numpy_files import MARK
 from mlops_scoring.pickles.scanner import Lazy, Skipping
 from mlops_scoring.pickles.walking import acts
@@ -132,7 +133,21 @@ def _inside(file: IO[bytes], head: bytes) -> Format | None:
         return Format.PICKLE
     file.seek(0)
     stream = io.BufferedReader(_Joined(pieces(file, head)))
-    return Format.PICKLE if acts(Lazy(stream), marked=False) else None
+    if acts(Lazy(stream), marked=False):
+        return Format.PICKLE
+    return Format.COMPRESSED if _ends_as_zip(file, head) else None
+
+
+def _ends_as_zip(file: IO[bytes], head: bytes) -> bool:
+    """Whether what is compressed may be a zip archive with something before it; what is too large may be."""
+    limit, size, tail = most(file), 0, b""
+    with contextlib.suppress(*DAMAGED):
+        for piece in pieces(file, head):
+            size += len(piece)
+            if size > limit:
+                return True
+            tail = (tail + piece)[-SEARCHED:]
+    return ZIP[1] in tail
 
 
 def _first(file: IO[bytes], head: bytes) -> bytes:
