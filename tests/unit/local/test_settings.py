@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.local.documents import declared, document, live, names
 
 from mlops.diff import DRIFTED, diff
+from mlops.drivers.local.configuration import Sources
 from mlops.drivers.local.driver import LocalDriver
 from mlops.drivers.local.rules import LIMITS, REFUSED, RULES
 from mlops.drivers.local.status import spec_of
 from mlops.drivers.local.watching import DRAIN_DELAY, OPEN, TOKEN_SECONDS, make_limits
-from mlops.resource import JSON, Rollout, Spec
+from mlops.resource import JSON, FieldEffect, Rollout, Spec
 from mlops.rollout import from_live, make_steps
 from mlops.schemas.check import check_document
 from mlops.schemas.kinds import DocumentKind
 from mlops_scoring.collection.settings import Collection, DataCollector
 from mlops_scoring.configuration import parse_configuration
-from mlops_scoring.documents import InvalidDocument
+from mlops_scoring.documents import Fields, InvalidDocument
 from mlops_scoring.endpoint_settings import Tls
-from mlops_scoring.telemetry.settings import Telemetry
+from mlops_scoring.telemetry.settings import Telemetry, parse_telemetry
 from mlops_scoring.wire.limits import Limits
 
 TLS = {"certificate": "/etc/tls/c.pem", "key": "/etc/tls/k.pem"}
@@ -240,11 +242,10 @@ def test_a_worker_is_told_who_it_is_and_what_to_keep() -> None:
         "rolling_rate": "Day",
         "request_logging": {"capture_headers": ["X-Caller"]},
     }
-    telemetry: JSON = {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1}
+    telemetry: JSON = {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1, "access_log": 0.5}
     batching: JSON = {"max_batch_size": 8, "max_delay_ms": 5}
-    made = document(
-        live(declared(data_collector=collector, telemetry=telemetry, batching=batching, app_insights_enabled=True))
-    )
+    spec = live(declared(data_collector=collector, batching=batching, app_insights_enabled=True))
+    made = document({**spec, "telemetry": telemetry})
     (deployment,) = parse_configuration(json.dumps(made)).deployments.values()
     assert (deployment.declared_name, deployment.model.name, deployment.model.version) == ("blue", "digits", "1")
     assert deployment.show_tracebacks
@@ -261,11 +262,35 @@ def test_a_worker_is_told_who_it_is_and_what_to_keep() -> None:
     assert (deployment.batching.max_batch_size, deployment.batching.max_delay_ms) == (8, 5)
 
 
-@pytest.mark.parametrize("field", ["data_collector", "telemetry", "batching", "app_insights_enabled"])
+@pytest.mark.parametrize("field", ["data_collector", "batching", "app_insights_enabled"])
 def test_what_a_worker_is_started_with_is_content_of_its_deployment(field: str) -> None:
     """So a change is started beside the old version and takes over its traffic."""
     fields: dict[str, Any] = {field: {"a": 1}}
     assert names(live(declared(**fields))) != names(live(declared()))
+
+
+def test_other_telemetry_changes_nothing_else_of_what_runs() -> None:
+    """Also where the toolkit is another by now, whose virtual environments would be others."""
+    before, after = live(declared()), {**live(declared()), "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318"}}
+    told = document(before)
+    made = document(after, told, Sources(Path("/usr/bin/false"), None, None))
+    ((name, entry),) = made["deployments"].items()
+    assert entry == {**told["deployments"][name], "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318"}}
+    assert document(before, made)["deployments"] == told["deployments"]
+
+
+@pytest.mark.parametrize("told", [None, {}, {"otlp_endpoint": "http://127.0.0.1:9"}, {"azure_monitor": True}])
+def test_what_somebody_else_told_workers_is_drift_and_can_be_put_back_as_it_was(told: JSON) -> None:
+    spec = {**declared(app_insights_enabled=True), "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318"}}
+    made = document(live(spec))
+    assert spec_of(made) == live(spec)
+    (name,) = made["deployments"]
+    made["deployments"][name]["telemetry"] = told
+    (change,) = diff(spec, spec, from_live(spec_of(made)), RULES)
+    assert (change.path, change.effect) == ("deployments.blue.telemetry", FieldEffect.IN_PLACE)
+    assert change.reason.startswith(DRIFTED)
+    again = parse_configuration(json.dumps(document(spec_of(made)))).deployments[name].telemetry
+    assert again == parse_telemetry(Fields(told or {}, "", []))
 
 
 @pytest.mark.parametrize("field", GATEWAY)

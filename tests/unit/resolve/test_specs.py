@@ -307,7 +307,7 @@ MONITORED = {
 
 
 def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare: Declare) -> None:
-    """Each deployment is started with the endpoint's telemetry, so it is in both; what is logged is the gateway's."""
+    """Telemetry is the endpoint's and in no deployment, so that another collector is no other version of a model."""
     stage = (
         "compute: laptop\nauth_mode: key\ntls: {certificate: /tls/c.pem, key: ~/k.pem}\n"
         "telemetry: {otlp_endpoint: 'http://127.0.0.1:4318', sampling_ratio: 10%, access_log: 1%}\n"
@@ -315,19 +315,17 @@ def test_what_says_how_an_endpoint_is_reached_and_watched_is_as_written(declare:
         "    data_collector: {collections: {model_inputs: {enabled: 'True', deny: [ssn]}}}\n"
     )
     plain, rich = endpoint(declare(MONITORED)).spec, endpoint(declare({**MONITORED, DEV: stage})).spec
-    telemetry = {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1}
     assert isinstance(plain["deployments"], dict)
     assert rich == {
         **plain,
         "auth_mode": "key",
         "tls": {"certificate": "/tls/c.pem", "key": "~/k.pem"},
-        "telemetry": {**telemetry, "access_log": 0.01},
+        "telemetry": {"otlp_endpoint": "http://127.0.0.1:4318", "sampling_ratio": 0.1, "access_log": 0.01},
         "deployments": {
             "blue": {
                 **plain["deployments"]["blue"],
                 "app_insights_enabled": True,
                 "data_collector": {"collections": {"model_inputs": {"enabled": True, "deny": ["ssn"]}}},
-                "telemetry": telemetry,
             }
         },
     }

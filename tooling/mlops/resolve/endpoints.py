@@ -44,9 +44,6 @@ _AS_WRITTEN_OF_DEPLOYMENT = (
     "tags",
     "properties",
 )
-_GATEWAY_ONLY = frozenset({"access_log"})
-"""Keys of `telemetry` that no worker is told."""
-
 _KNOWN_FLAVORS = frozenset({"onnx", "sklearn", "python_function"})
 
 
@@ -144,18 +141,11 @@ def _check_traffic_support(draft: _Draft, support: str, compute: str) -> None:
         draft.refuse(Problem(("traffic",), "Traffic that the compute cannot split", detail, "Give one deployment 100."))
 
 
-def _sending(data: Data) -> dict[str, JSON]:
-    """What of an endpoint's telemetry is its workers'."""
-    return {key: value for key, value in data.get("telemetry", {}).items() if key not in _GATEWAY_ONLY}
-
-
 def _deployment(draft: _Draft, name: str, body: Data) -> dict[str, JSON]:
     path: DocumentPath = ("deployments", name)
     model = _reference(draft, Kind.MODEL, body["model"], (*path, "model"))
     environment = _reference(draft, Kind.ENVIRONMENT, body["environment"], (*path, "environment"))
     spec: dict[str, JSON] = {key: body[key] for key in _AS_WRITTEN_OF_DEPLOYMENT if key in body}
-    if sending := _sending(draft.document.data):
-        spec["telemetry"] = sending  # a worker is started with it, so it is content
     spec["model"] = model.part if model else _undeclared(body["model"])
     spec["environment"] = environment.part if environment else _undeclared(body["environment"])
     if model and model.pickles is not None:

@@ -110,4 +110,4 @@ def _replaces(live: Document, wanted: Document) -> bool:
 
 
 def _content(deployment: object) -> Mapping[str, object]:
-    return {**mapping(deployment), "instance_count": 0}
+    return {**mapping(deployment), "instance_count": 0, "telemetry": None}

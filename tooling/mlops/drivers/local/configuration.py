@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops.drivers.local.ports import HOST
 from mlops.drivers.local.rules import RULES
-from mlops.drivers.local.watching import make_gateway, make_watching, mapping
+from mlops.drivers.local.watching import make_gateway, make_sending, make_watching, mapping
 from mlops.errors import Diagnostic, TargetError
 from mlops.resource import JSON, FieldEffect, Spec, Stamp, canonical
 from mlops.rules import rule_for, same
@@ -97,9 +97,10 @@ def make_document(
         deployment = mapping(value)
         entry = mapping(mapping(current.get("deployments")).get(name))
         if entry and same(content(name, deployment), content(name, mapping(before.get(name)))) and is_there(entry):
-            entries[name] = {**entry, "instance_count": instance_count(deployment)}
+            made = {key: value for key, value in entry.items() if key != "telemetry"}
         else:
-            entries[name] = make_entry(deployment, prepare(deployment), target.collected)
+            made = dict(make_entry(deployment, prepare(deployment), target.collected))
+        entries[name] = {**made, **_changing(deployment, target.spec)}
     aliases = make_aliases(target.spec, mapping(current.get("aliases")))
     document: Mapping[str, JSON] = {
         "format": FORMAT,
@@ -115,6 +116,12 @@ def make_document(
     return mapping(json.loads(canonical(document)))
 
 
+def _changing(deployment: Mapping[str, JSON], spec: Spec) -> dict[str, JSON]:
+    """What may be another under the same live name."""
+    sending = make_sending(deployment, spec)
+    return {"instance_count": instance_count(deployment), **({"telemetry": sending} if sending else {})}
+
+
 def _owner(target: Target) -> Mapping[str, JSON]:
     """Ours, for `observe`: the paths of `tls` beside the spec, because on another machine the spec names others."""
     owner: dict[str, JSON] = {**target.stamp.to_json(), "spec": target.spec}
@@ -122,7 +129,7 @@ def _owner(target: Target) -> Mapping[str, JSON]:
 
 
 def make_entry(deployment: Mapping[str, JSON], sources: Sources, collected: Path) -> Mapping[str, JSON]:
-    """One deployment of the document.
+    """One deployment of the document, but for what may be another under the same live name.
 
     Args:
         deployment: In live form.
@@ -141,7 +148,6 @@ def make_entry(deployment: Mapping[str, JSON], sources: Sources, collected: Path
     }
     return {
         "python": str(sources.python),
-        "instance_count": instance_count(deployment),
         "runtime": runtime(deployment),
         "model_directory": str(sources.model) if sources.model else None,
         "model_files": dict(mapping(model.get("files"))),

@@ -10,6 +10,7 @@ from mlops.resource import JSON, FieldEffect, FieldRule
 _BESIDE = "a deployment's content is fixed; a changed one is started beside the old one and takes over its traffic"
 _NOTE = "it is a note, and no process needs it"
 _FLEET = "only the difference is started or drained"
+_RENEWED = "workers are replaced by such as send there, one by one"
 _LISTENER = "other files are taken in place; https on or off needs a new listener"
 
 LIMITS: Mapping[str, JSON] = {
@@ -37,6 +38,7 @@ RULES: tuple[FieldRule, ...] = (
     FieldRule("deployments.*.tags", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("deployments.*.properties", FieldEffect.IN_PLACE, _NOTE),
     FieldRule("deployments.*.description", FieldEffect.IN_PLACE, _NOTE),
+    FieldRule("deployments.*.telemetry", FieldEffect.IN_PLACE, _RENEWED, default={}),
     FieldRule("traffic", FieldEffect.IN_PLACE, "the gateway takes new weights between two requests"),
     *_defaulting("mirror_traffic", "the gateway takes it between two requests", {"*": 0}),
     FieldRule("auth_mode", FieldEffect.IN_PLACE, "the gateway asks for it from the next request on", default=OPEN),
@@ -45,7 +47,9 @@ RULES: tuple[FieldRule, ...] = (
     FieldRule("tls", FieldEffect.RESTART, _LISTENER, default={}),
     *_defaulting("limits", "the gateway keeps them from the next connection on", LIMITS),
     *_defaulting(
-        "telemetry", "the gateway sends there from the next request on", {"sampling_ratio": 1, "access_log": 0}
+        "telemetry",
+        f"the gateway sends there from the next request on, and {_RENEWED}",
+        {"sampling_ratio": 1, "access_log": 0},
     ),
     FieldRule("sample_request", FieldEffect.IN_PLACE, "it is sent after a change, and no process needs it"),
     FieldRule("tags", FieldEffect.IN_PLACE, _NOTE),

@@ -12,8 +12,10 @@ from mlops.drivers.local.watching import (
     TOKEN_SECONDS,
     make_limits,
     make_mirroring,
+    make_sending,
     mapping,
     read_limits,
+    read_sending,
 )
 from mlops.resource import JSON, Address, Health, HealthState, Kind, Observed, Spec, Stamp, Traffic
 
@@ -66,7 +68,7 @@ def spec_of(document: Mapping[str, JSON]) -> Spec:
         return {}
     entries = mapping(document.get("deployments"))
     known = mapping(spec.get("deployments"))
-    deployments = {name: _deployment(mapping(known.get(name)), mapping(entry)) for name, entry in entries.items()}
+    deployments = {name: _deployment(mapping(known.get(name)), mapping(entry), spec) for name, entry in entries.items()}
     in_order = {name: deployments[name] for name in (*known, *entries) if name in deployments}
     corrected: dict[str, JSON] = {**spec, "deployments": in_order}
     traffic = mapping(document.get("traffic"))
@@ -109,9 +111,13 @@ def worst(healths: Iterable[Health]) -> Health:
     return Health(bad.state, bad.reason, ready, sum(health.wanted or 0 for health in every), bad.log)
 
 
-def _deployment(declared: Mapping[str, JSON], entry: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    actual = instance_count(entry)
-    return declared if instance_count(declared) == actual else {**declared, "instance_count": actual}
+def _deployment(declared: Mapping[str, JSON], entry: Mapping[str, JSON], spec: Spec) -> Mapping[str, JSON]:
+    actual: dict[str, JSON] = {}
+    if instance_count(declared) != instance_count(entry):
+        actual["instance_count"] = instance_count(entry)
+    if make_sending(declared, spec) != mapping(entry.get("telemetry")):
+        actual["telemetry"] = read_sending(entry)
+    return {**declared, **actual} if actual else declared
 
 
 def _weights(traffic: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -17,6 +17,9 @@ _LIMITS = {
 }
 """The gateway's names of the limits that can be declared."""
 
+_WORKERS_TOO = ("otlp_endpoint", "sampling_ratio")
+"""What of the endpoint's telemetry holds for its workers; the rest is the gateway's."""
+
 OPEN = "none"
 """The mode of authentication where none is declared."""
 
@@ -103,12 +106,25 @@ def make_watching(deployment: Mapping[str, JSON], collected: Path) -> dict[str, 
         made["deployment"] = declared
     if collector := mapping(deployment.get("data_collector")):
         made["data_collector"] = _collector(collector, collected)
-    telemetry = dict(mapping(deployment.get("telemetry")))
-    if deployment.get("app_insights_enabled") is True:
-        telemetry["azure_monitor"] = True
-    if telemetry:
-        made["telemetry"] = telemetry
     return made
+
+
+def make_sending(deployment: Mapping[str, JSON], spec: Spec) -> dict[str, JSON]:
+    """Where a deployment's workers send telemetry.
+
+    Args:
+        deployment: In live form; it has `telemetry` of its own only where somebody told its workers otherwise.
+        spec: The endpoint's.
+    """
+    sending = {name: value for name, value in mapping(spec.get("telemetry")).items() if name in _WORKERS_TOO}
+    if deployment.get("app_insights_enabled") is True:
+        sending["azure_monitor"] = True
+    return {**sending, **mapping(deployment.get("telemetry"))}
+
+
+def read_sending(entry: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What workers were told, in full, so that it also wins where it is less than the endpoint declares."""
+    return {"otlp_endpoint": None, "azure_monitor": False, **mapping(entry.get("telemetry"))}
 
 
 def _collector(declared: Mapping[str, JSON], collected: Path) -> dict[str, JSON]:
