@@ -151,7 +151,7 @@ def test_a_worker_that_has_ended_counts_no_more(tmp_path: Path) -> None:
         assert loads.least == 0
         (tmp_path / "broken").touch()
         os.kill(pids(server)[1 - number], signal.SIGKILL)
-        rig.await_truth(lambda: loads.least == 1, "what it said is forgotten")
+        rig.await_truth(lambda: loads.least == 2, "what it said is forgotten")
         assert rig.ask(server.port, "GET", "/").body == b"Healthy"
 
 

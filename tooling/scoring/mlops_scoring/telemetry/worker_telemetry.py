@@ -47,6 +47,7 @@ class WorkerTelemetry:
         self._clocks: list[MetricClock] = []
         resource = worker_resource(configuration, settings.resource)
         script = open_telemetry_metrics(resource)
+        self._threads = threads
         families = (*extra, self._own_families, *(() if script is None else (script,)))
         self._metrics = WorkerMetrics(
             lambda: threads.pending, threads.count, init_seconds, deployment.runtime, families
@@ -116,6 +117,7 @@ class WorkerTelemetry:
             end.join(FLUSH_SECONDS + 1)
 
     def _own_families(self) -> Iterable[Family]:
+        yield counter("mlops_worker_loans", "Clients that a thread of run() answered by itself.", self._threads.loans)
         if self._queues:
             dropped = sum(queue.dropped for queue in self._queues)
             sent = sum(queue.sent for queue in self._queues)

@@ -49,6 +49,7 @@ class RequestReader:
         streaming: Whether requests with large bodies are given out before they are whole, with an inflow.
 
     Attributes:
+        buffered: As given.
         requests: Requests, in order; whole, unless they have an inflow.
         refusal: What the client is told, once something was wrong; nothing is read after it.
         received: Bytes of bodies that have come over this connection.
@@ -71,7 +72,7 @@ class RequestReader:
         self.stage = Stage.IDLE
         self.wants_continue = False
         self._limits = limits
-        self._buffered = buffered
+        self.buffered = buffered
         self._admit = admit
         self._held_bytes = limits.stream_bytes if streaming else limits.body_bytes
         self._parser = httptools.HttpRequestParser(self)
@@ -117,7 +118,7 @@ class RequestReader:
 
     def release(self, request: Request) -> None:
         """A request was answered or dropped: its body is no longer held."""
-        self._buffered.size -= len(request.body)
+        self.buffered.size -= len(request.body)
         if request.inflow is not None:
             request.inflow.close()
 
@@ -233,9 +234,9 @@ class RequestReader:
         if request.inflow is not None:
             request.inflow.feed(body)
             return
-        if self._buffered.size + len(body) > self._limits.buffered_bytes:
+        if self.buffered.size + len(body) > self._limits.buffered_bytes:
             self._refuse(503, "The requests under way are too large together; try again.")
-        self._buffered.size += len(body)
+        self.buffered.size += len(body)
         if not request.body:
             request.body = body
         elif isinstance(request.body, bytearray):
@@ -248,7 +249,7 @@ class RequestReader:
     def _give_out(self, request: Request) -> None:
         """Let a request be passed on although its body is still coming."""
         lengths = [int(value) for name, value in request.headers if name == b"content-length"]
-        request.inflow = Inflow(request.body, lengths[0] if lengths else None, self._buffered)
+        request.inflow = Inflow(request.body, lengths[0] if lengths else None, self.buffered)
         request.body = b""
         self.requests.append(request)
 

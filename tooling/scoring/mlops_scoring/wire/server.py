@@ -45,6 +45,8 @@ class Listener:
         handshaking: Connections that are not yet connections, because TLS is being agreed upon.
     """
 
+    _connection: type[ServerConnection] = ServerConnection
+
     def __init__(
         self,
         handler: Handler,
@@ -74,7 +76,7 @@ class Listener:
 
     def __call__(self) -> ServerConnection:
         """Make the protocol of a new connection."""
-        return ServerConnection(self)
+        return self._connection(self)
 
     @property
     def crowded(self) -> bool:

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from threading import Semaphore
+from dataclasses import dataclass, field, replace
+from threading import Lock, Semaphore
+from typing import TYPE_CHECKING
 
 from mlops_scoring.configuration import RequestSettings
 from mlops_scoring.current import CURRENT
@@ -18,6 +19,9 @@ from mlops_scoring.worker.responses import RETRY_AFTER, UNWRITABLE, respond, sta
 from mlops_scoring.worker.routes import Route
 from mlops_scoring.worker.run_threads import RunThreads
 from mlops_scoring.worker.scoring import INTERNAL_ERROR, Answer, ScoringRequest, Unfit, error_answer
+
+if TYPE_CHECKING:
+    from mlops_scoring.worker.lending import Lender, Loan
 
 _log = logging.getLogger("mlops_scoring.worker")
 _PIECES_AHEAD = 8
@@ -33,6 +37,8 @@ class Desk:
     Attributes:
         limits: Bounds on waiting and working; None where a gateway in front keeps them.
         scoring_timeout_ms: Milliseconds in `run()` after which the client gets 500, as SCORING_TIMEOUT_MS has it.
+        lender: Hears who was answered, and may let a thread read and answer that client's next requests.
+        telling: Held while the observers hear of a request: they hear it from the event loop, or from one thread.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -40,6 +46,8 @@ class Desk:
     observers: Sequence[Observer]
     limits: RequestSettings | None
     scoring_timeout_ms: int | None = None
+    lender: Lender | None = None
+    telling: Lock = field(default_factory=Lock)
 
 
 class ScoringExchange:
@@ -107,20 +115,46 @@ class ScoringExchange:
         if self._done:  # looked at after `_began` is set: the event loop sets the one and then looks at the other
             self._desk.loop.call_soon_threadsafe(self._pass)
             return
-        request = self._request
-        CURRENT.set(request)
-        try:
-            answer = self._route.answer(request)
-        except Unfit as unfit:
-            answer = error_answer(unfit.status, str(unfit))
-        except BaseException:  # noqa: BLE001 - a bug of a scorer is an error of this request, not of the worker
-            _log.exception("the model failed")
-            answer = error_answer(500, INTERNAL_ERROR)
+        answer = self._call()
         if answer.stream is not None:
             self._pump(answer)
         else:
             self._desk.loop.call_soon_threadsafe(self._finish, answer)
         CURRENT.set(None)
+
+    def answer_on_loan(self, loan: Loan) -> bool:
+        """Be answered by the thread that has the client on loan, from its request to its answer.
+
+        Returns:
+            Whether the thread still has the client; if not, the event loop answers, or has given up.
+        """
+        self._began = self._arrived
+        self._client.exchange = self
+        loan.begin(self)
+        answer = self._call()
+        kept = False
+        if answer.stream is not None:
+            loan.leave(self)
+            self._pump(answer)
+        elif loan.end():
+            kept = self._done = True
+            with self._desk.telling:
+                self._inform(respond(self._client, answer, self._headers))
+        else:
+            self._desk.loop.call_soon_threadsafe(self._finish, answer)
+        CURRENT.set(None)
+        return kept
+
+    def _call(self) -> Answer:
+        request = self._request
+        CURRENT.set(request)
+        try:
+            return self._route.answer(request)
+        except Unfit as unfit:
+            return error_answer(unfit.status, str(unfit))
+        except BaseException:  # noqa: BLE001 - a bug of a scorer is an error of this request, not of the worker
+            _log.exception("the model failed")
+            return error_answer(500, INTERNAL_ERROR)
 
     def _pump(self, answer: Answer) -> None:
         """Hand over a streamed body piece by piece, a few ahead of what the client has read."""
@@ -180,6 +214,15 @@ class ScoringExchange:
         if not self._done:
             self._done = True
             self._tell(respond(self._client, answer, self._headers))
+            if self._desk.lender is not None:
+                self._desk.lender.answered(self._client, time.perf_counter() - self._began)
+
+    def adopted(self) -> None:
+        """`run()` goes on, and the client is no longer on loan: keep the time limits."""
+        if self._desk.limits is not None:
+            self._check_time()
+        if self._desk.scoring_timeout_ms is not None:
+            self._watch(self._desk.scoring_timeout_ms)
 
     def _leave(self) -> None:
         """`run()` has returned."""
@@ -203,8 +246,10 @@ class ScoringExchange:
         return False
 
     def _tell(self, answer: Answer) -> None:
-        if not self._desk.observers:
-            return
+        with self._desk.telling:
+            self._inform(answer)
+
+    def _inform(self, answer: Answer) -> None:
         seconds = time.perf_counter() - self._arrived
         waited = self._began - self._arrived if self._began else seconds
         scored = Scored(self._request, answer, self._started, seconds, waited)

@@ -25,7 +25,10 @@ class Scored(NamedTuple):
 
 
 class Observer(Protocol):
-    """Hears of scored requests on the event loop, after the answer was written; it must neither block nor raise."""
+    """Hears of scored requests after the answer was written; it must neither block nor raise.
+
+    It hears them on the event loop, or in a thread of `run()` that has a client on loan; of one at a time.
+    """
 
     def scored(self, scored: Scored) -> None:
         """One request was answered."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mlops_scoring import event_loop
 from mlops_scoring.azureml_settings import Settings
 from mlops_scoring.configuration import RequestSettings
+from mlops_scoring.wire.lending import LendingListener
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.server import Listener
 from mlops_scoring.worker.admin import AdminSide
@@ -83,7 +84,13 @@ async def _serve(service: Service, announcer: Announcer) -> None:
     desk = Desk(loop, service.threads, service.observers, service.limits, timeout)
     application = Application(service.routes, desk, service.settings)
     clients, server = await _take_clients(service, application)
-    admin_side = AdminSide(service.condition, service.metrics)
+
+    def metrics() -> bytes:
+        with desk.telling:  # whoever has an answer finds it counted
+            pass
+        return service.metrics()
+
+    admin_side = AdminSide(service.condition, metrics)
     scrapers = Listener(admin_side.handle, Limits())
     admin_server = await _listen(scrapers, service.admin) if service.admin is not None else None
     announcer.ready()
@@ -101,7 +108,7 @@ async def _serve(service: Service, announcer: Announcer) -> None:
 async def _take_clients(service: Service, application: Application) -> tuple[Listener, asyncio.Server | Accepting]:
     limits = _BEHIND_GATEWAY if service.limits is None else Limits()
     if service.loads is None:
-        clients = Listener(application.handle, limits)
+        clients = LendingListener(application.handle, limits)
         return clients, await _listen(clients, service.listener)
     shared = SharedListener(application.handle, limits, service.threads, service.loads)
     return shared, Accepting(service.listener, shared, service.loads)

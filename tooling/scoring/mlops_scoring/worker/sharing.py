@@ -9,9 +9,10 @@ import socket
 from collections.abc import Callable
 
 from mlops_scoring.wire.connection import ServerConnection
+from mlops_scoring.wire.lending import LendingListener
 from mlops_scoring.wire.limits import Limits
 from mlops_scoring.wire.messages import Request
-from mlops_scoring.wire.server import Handler, Listener
+from mlops_scoring.wire.server import Handler
 from mlops_scoring.worker.loads import Loads
 from mlops_scoring.worker.run_threads import RunThreads
 
@@ -28,7 +29,7 @@ _REST_SECONDS = 1.0
 """Until the next attempt when the system has no file descriptor or memory for a connection."""
 
 
-class SharedListener(Listener):
+class SharedListener(LendingListener):
     """A worker's connections, on an address that it shares.
 
     Args:
@@ -38,7 +39,8 @@ class SharedListener(Listener):
         loads: Where this worker tells how much it has to do.
 
     Attributes:
-        load: The requests that it has, and the connections that have not sent their first one: they are about to.
+        load: Twice the requests that it has, and twice the connections that have not sent their first one: they are
+            about to. A client on loan counts one: its thread can be had at once, but one that is free is better.
         eased: Called when the load has become less.
     """
 
@@ -70,12 +72,12 @@ class SharedListener(Listener):
     @property
     def has_room(self) -> bool:
         """Whether a further request would get a thread at once."""
-        return self.load < self._threads.count
+        return self.load + 1 < 2 * self._threads.count
 
     @property
     def others_have_room(self) -> bool:
         """Whether it would get one of another worker."""
-        return self._loads.least < self._threads.count
+        return self._loads.least < 2 * self._threads.count
 
     @property
     def has_least(self) -> bool:
@@ -88,7 +90,8 @@ class SharedListener(Listener):
         self._note()
 
     def _note(self) -> None:
-        before, self.load = self.load, self._threads.pending + len(self._new)
+        threads = self._threads
+        before, self.load = self.load, 2 * (threads.given + len(self._new)) + threads.lends
         if self.draining or self.load == before:
             return
         self._loads.tell(self.load)

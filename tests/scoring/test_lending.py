@@ -1,0 +1,346 @@
+"""A client that asks alone is read and answered by the thread of `run()`; nobody can tell, whatever the client does."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.scoring import rig
+from tests.scoring.telemetry.admin import AdministeredWorker, start_with_admin
+
+SCRIPT = """
+import json, os, pathlib, threading
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+def init():
+    global home
+    home = threading.get_ident()
+
+def hold(name):
+    pathlib.Path(name + ".begun").touch()
+    while not os.path.exists(name):
+        threading.Event().wait(0.01)
+
+def pieces(order):
+    yield b"first "
+    hold(order["stream"])
+    yield b"last"
+
+@rawhttp
+def run(request):
+    order = json.loads(request.get_data())
+    if "hold" in order:
+        hold(order["hold"])
+    if "fail" in order:
+        raise ValueError("no")
+    if "stream" in order:
+        return AMLResponse(pieces(order), 200)
+    text = json.dumps({"order": order, "home": home == threading.get_ident()})
+    return AMLResponse("x" * order["size"] if "size" in order else text, 200)
+"""
+
+
+def post(order: object, *lines: str) -> bytes:
+    body = json.dumps(order).encode()
+    more = "".join(f"{line}\r\n" for line in lines)
+    return f"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+def figure(worker: AdministeredWorker, pattern: str) -> float:
+    found = re.findall(rf"^{pattern} (\S+)$", worker.metrics(), re.MULTILINE)
+    return sum(float(value) for value in found)
+
+
+def loans(worker: AdministeredWorker) -> float:
+    return figure(worker, "mlops_worker_loans_total")
+
+
+class Client:
+    """One connection that is kept open."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.rest = b""
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
+        """Status, headers and body of the next answer."""
+        while b"\r\n\r\n" not in self.rest:
+            self.read()
+        head, _, self.rest = self.rest.partition(b"\r\n\r\n")
+        first, *lines = head.split(b"\r\n")
+        headers = dict(line.lower().split(b": ", 1) for line in lines)
+        if headers.get(b"transfer-encoding") == b"chunked":
+            body = b""
+            while size := int(self._until(b"\r\n"), 16):
+                body += self._exactly(size)
+                self._until(b"\r\n")
+            self._until(b"\r\n")
+        else:
+            body = self._exactly(int(headers.get(b"content-length", b"0")))
+        return int(first.split()[1]), headers, body
+
+    def ask(self, order: object) -> tuple[int, bytes]:
+        self.send(post(order))
+        status, _, body = self.answer()
+        return status, body
+
+    def ends(self) -> bool:
+        """Wait until the server closes; whether it said nothing more."""
+        return not self.rest and not self.connection.recv(1)
+
+    def read(self) -> None:
+        piece = self.connection.recv(1 << 20)
+        assert piece, f"the connection ended after {self.rest!r}"
+        self.rest += piece
+
+    def _until(self, end: bytes) -> bytes:
+        while end not in self.rest:
+            self.read()
+        found, _, self.rest = self.rest.partition(end)
+        return found
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self.rest) < size:
+            self.read()
+        found, self.rest = self.rest[:size], self.rest[size:]
+        return found
+
+
+@contextmanager
+def worker_of(folder: Path, *options: str, **settings: int) -> Iterator[AdministeredWorker]:
+    limits = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 20000}
+    with start_with_admin(folder, SCRIPT, ("--direct", *options), request_settings={**limits, **settings}) as worker:
+        yield worker
+
+
+@contextmanager
+def lent(worker: AdministeredWorker) -> Iterator[Client]:
+    """A client that the thread has on loan, or has had a moment ago."""
+    before = loans(worker)
+    with rig.connect(worker.socket) as connection:
+        client = Client(connection)
+
+        def is_lent() -> bool:
+            for _ in range(20):
+                assert client.ask({"n": 1})[0] == 200
+            return loans(worker) > before
+
+        rig.await_truth(is_lent, "the client is lent")
+        yield client
+
+
+def test_every_request_is_answered_counted_and_run_in_the_thread_of_init(tmp_path: Path) -> None:
+    with worker_of(tmp_path) as worker, lent(worker) as client:
+        before = figure(worker, 'mlops_worker_requests_total{.*status="2xx"}')
+        for number in range(300):
+            status, body = client.ask({"number": number})
+            assert (status, json.loads(body)) == (200, {"order": {"number": number}, "home": True})
+            if number % 50 == 0:
+                assert figure(worker, 'mlops_worker_requests_total{.*status="2xx"}') == before + number + 1
+        assert client.ask({"fail": 1})[0] == 500
+        assert figure(worker, "mlops_worker_run_failures_total") == 1
+        assert figure(worker, "mlops_worker_in_flight") == 0
+        worker.end()
+
+
+def test_whatever_the_client_sends_is_answered_as_ever(tmp_path: Path) -> None:
+    with worker_of(tmp_path) as worker:
+        with lent(worker) as client:
+            client.send(b"GET /swagger.json HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.answer()[0] == 200
+            client.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.answer()[0] == 404
+        with lent(worker) as client:
+            client.send(b"".join(post({"n": n}) for n in range(5)))
+            assert [json.loads(client.answer()[2])["order"]["n"] for _ in range(5)] == [0, 1, 2, 3, 4]
+        with lent(worker) as client:
+            client.send(post({"n": 1}, "Expect: 100-continue").partition(b"{")[0])
+            assert client.answer()[0] == 100
+            client.send(b'{"n": 1}')
+            assert client.answer()[0] == 200
+        with lent(worker) as client:
+            client.send(b"nonsense\r\n\r\n")
+            assert client.answer()[0] == 400
+            assert client.ends()
+        with lent(worker) as client:
+            client.send(post({"n": 1}, "Connection: close"))
+            status, headers, _ = client.answer()
+            assert (status, headers[b"connection"]) == (200, b"close")
+            assert client.ends()
+        with lent(worker) as client:
+            client.send(post({"n": 1}, "x-ms-request-id: " + "a" * 200))
+            assert client.answer()[0] == 431
+            assert client.ask({"n": 2})[0] == 200
+        worker.end()
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_a_request_that_comes_in_pieces_is_one(tmp_path: Path, size: int) -> None:
+    with worker_of(tmp_path) as worker, lent(worker) as client:
+        whole = post({"text": "y" * 40})
+        for begin in range(0, len(whole), size):
+            client.send(whole[begin : begin + size])
+        assert client.answer()[0] == 200
+        assert client.ask({"n": 1})[0] == 200
+
+
+def test_large_bodies_go_both_ways_also_to_a_client_that_reads_late(tmp_path: Path) -> None:
+    size = 8 * 1024 * 1024
+    with worker_of(tmp_path) as worker:
+        with lent(worker) as client:
+            client.send(post({"size": size}))
+            with rig.connect(worker.socket) as other:
+                second = Client(other)
+                assert second.ask({"n": 2})[0] == 200  # the thread does not wait until the first has read
+            assert len(client.answer()[2]) == size
+            assert client.ask({"n": 1})[0] == 200
+        with lent(worker) as client:
+            status, body = client.ask({"text": "z" * size})
+            assert (status, len(json.loads(body)["order"]["text"])) == (200, size)
+        worker.end()
+
+
+def test_another_client_is_answered_at_once_and_both_go_on(tmp_path: Path) -> None:
+    with worker_of(tmp_path, max_queue_wait_ms=0) as worker, lent(worker) as client:
+        with rig.connect(worker.socket) as connection:
+            other = Client(connection)
+            for number in range(50):
+                assert other.ask({"number": number})[0] == 200, number
+                assert client.ask({"number": number})[0] == 200, number
+        worker.end()
+
+
+def test_while_a_lent_request_runs_others_wait_or_are_refused_and_health_is_answered(tmp_path: Path) -> None:
+    with worker_of(tmp_path, max_queue_wait_ms=0) as worker, lent(worker) as client:
+        gate = tmp_path / "gate"
+        client.send(post({"hold": str(gate)}))
+        rig.await_truth((tmp_path / "gate.begun").exists, "run() has begun")
+        assert worker.ask(json.dumps({"n": 1})).status == 429
+        assert worker.ask(method="GET", path="/").status == 200
+        assert worker.admin_status("/healthz/live") == 200
+        assert figure(worker, "mlops_worker_in_flight") == 1
+        gate.touch()
+        assert client.answer()[0] == 200
+        assert worker.ask(json.dumps({"n": 1})).status == 200
+        worker.end()
+
+
+def test_the_time_limit_of_a_lent_request_holds_and_the_thread_stays_taken(tmp_path: Path) -> None:
+    with worker_of(tmp_path, request_timeout_ms=1000) as worker, lent(worker) as client:
+        gate = tmp_path / "gate"
+        client.send(post({"hold": str(gate)}))
+        status, _, body = client.answer()
+        assert (status, b"Scoring timeout after 1000 ms" in body) == (504, True)
+        assert worker.admin_status("/healthz/live") == 503
+        gate.touch()
+        rig.await_truth(lambda: worker.admin_status("/healthz/live") == 200, "run() has returned")
+        assert client.ask({"n": 1})[0] == 200
+        assert figure(worker, 'mlops_worker_requests_total{.*status="5xx"}') == 1
+        worker.end()
+
+
+def test_limits_that_are_too_short_for_it_let_nothing_be_lent(tmp_path: Path) -> None:
+    with worker_of(tmp_path, request_timeout_ms=150) as worker, rig.connect(worker.socket) as connection:
+        client = Client(connection)
+        assert {client.ask({"n": n})[0] for n in range(100)} <= {200, 504}
+        assert loans(worker) == 0
+
+
+def test_a_lent_client_that_goes_while_run_works_is_told_of(tmp_path: Path) -> None:
+    with worker_of(tmp_path, request_timeout_ms=1000) as worker:
+        gate = tmp_path / "gate"
+        with lent(worker) as client:
+            client.send(post({"hold": str(gate)}))
+            rig.await_truth((tmp_path / "gate.begun").exists, "run() has begun")
+        gone = 'mlops_worker_requests_total{.*status="4xx"}'
+        rig.await_truth(lambda: figure(worker, gone) == 1, "nobody waits for the answer")
+        rig.await_truth(lambda: worker.admin_status("/healthz/live") == 503, "run() takes too long")
+        gate.touch()
+        rig.await_truth(lambda: worker.admin_status("/healthz/live") == 200, "run() has returned")
+        worker.end()
+
+
+def test_a_streamed_answer_comes_piece_by_piece(tmp_path: Path) -> None:
+    with worker_of(tmp_path) as worker, lent(worker) as client:
+        gate = tmp_path / "gate"
+        client.send(post({"stream": str(gate)}))
+        rig.await_truth((tmp_path / "gate.begun").exists, "the first piece is made")
+        while b"first " not in client.rest:
+            client.read()
+        gate.touch()
+        assert client.answer()[2] == b"first last"
+        assert client.ask({"n": 1})[0] == 200
+        worker.end()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_stop_answers_what_runs_and_ends_the_client(tmp_path: Path, busy: bool) -> None:  # noqa: FBT001
+    with worker_of(tmp_path) as worker, lent(worker) as client:
+        gate = tmp_path / "gate"
+        if busy:
+            client.send(post({"hold": str(gate)}))
+            rig.await_truth((tmp_path / "gate.begun").exists, "run() has begun")
+        worker.process.send_signal(signal.SIGTERM)
+        if busy:
+            rig.await_truth(lambda: not listens(worker), "nobody is accepted any more")
+            gate.touch()
+            status, headers, _ = client.answer()
+            assert (status, headers[b"connection"]) == (200, b"close")
+        assert client.ends()
+        assert worker.process.wait(rig.PATIENCE) == 0, worker.log()
+        assert "Traceback" not in worker.log()
+
+
+def listens(worker: AdministeredWorker) -> bool:
+    try:
+        rig.connect(worker.socket).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_clients_that_come_go_and_ask_at_random_hear_their_own_answers(tmp_path: Path) -> None:
+    """One at a time mostly, so that loans begin and end all the time."""
+    seed = random.randrange(2**32)
+    with worker_of(tmp_path) as worker:
+        before = figure(worker, 'mlops_worker_requests_total{.*status="2xx"}')
+        turn = threading.Lock()
+
+        def visit(name: int) -> int:
+            chance = random.Random(f"{seed} {name}")
+            done = 0
+            for _ in range(12):
+                with rig.connect(worker.socket) as connection:
+                    client = Client(connection)
+                    for _ in range(chance.choice([1, 5, 40])):
+                        alone = chance.random() < 0.9
+                        if alone:
+                            turn.acquire()
+                        try:
+                            order = {"name": name, "number": done, "pad": "p" * chance.choice([0, 10, 70_000])}
+                            status, body = client.ask(order)
+                        finally:
+                            if alone:
+                                turn.release()
+                        assert (status, json.loads(body)["order"]) == (200, order), f"seed {seed}"
+                        done += 1
+            return done
+
+        with ThreadPoolExecutor(3) as pool:
+            total = sum(pool.map(visit, range(3)))
+        assert figure(worker, 'mlops_worker_requests_total{.*status="2xx"}') == before + total
+        assert figure(worker, "mlops_worker_in_flight") == figure(worker, "mlops_worker_queue_length") == 0
+        worker.end()
