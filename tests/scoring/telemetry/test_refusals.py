@@ -73,7 +73,7 @@ REFUSALS = [
 
 def test_each_refusal_has_one_line_without_secrets(supervised: Supervised, code: Path) -> None:
     """What was not read is null: neither a guess, nor what a client would have us believe."""
-    limits = {"body_bytes": 1000, "head_seconds": 1}
+    limits = {"body_bytes": 1000, "head_seconds": 4}
     start(supervised, code, telemetry={"access_log": 1}, auth={"mode": "key"}, limits=limits)
     for number, (sent, status, method, path, reason) in enumerate(REFUSALS, 1):
         assert exchange(supervised.port, sent).startswith(b"HTTP/1.1 %d " % status), sent[:60]
