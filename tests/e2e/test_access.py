@@ -17,7 +17,6 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.e2e.certificates import Pair, make_pair
 from tests.e2e.laptop import Laptop
-from tests.e2e.processes import until
 
 from mlops.drivers.local import admin
 from mlops.drivers.local.changing import change
@@ -260,36 +259,6 @@ def test_what_nobody_declared_is_seen_and_undone(laptop: Laptop) -> None:
     laptop.declare(auth_mode=None)  # which is the same, said otherwise
     laptop.expect(0, "plan", "--stage", "dev", "--detailed-exitcode")
     laptop.expect(0, "drift")
-
-
-def test_another_collector_is_no_other_version_of_anything(laptop: Laptop) -> None:
-    """Workers are replaced one by one under their live name; and what they are told by hand is seen and undone."""
-    laptop.declare(telemetry={"otlp_endpoint": "http://127.0.0.1:9"})
-    laptop.converge()
-    before, workers = deployments(laptop), laptop.workers()
-    laptop.declare(telemetry={"otlp_endpoint": "http://127.0.0.1:99", "sampling_ratio": "50%"})
-    planned = laptop.expect(0, "plan")
-    assert "telemetry.otlp_endpoint" in planned
-    assert "restart" not in planned
-    assert "start beside" not in planned
-    laptop.converge()
-    assert deployments(laptop).keys() == before.keys()
-    (entry,) = deployments(laptop).values()
-    assert entry["telemetry"] == {"otlp_endpoint": "http://127.0.0.1:99", "sampling_ratio": 0.5}
-    until(lambda: len(laptop.workers()) == 1 and laptop.workers() != workers, "the worker was replaced")
-    told = json.loads(home(laptop).configuration.read_bytes())
-    (name,) = told["deployments"]
-    silenced = {**told["deployments"][name], "telemetry": {}}
-    admin.put_configuration(home(laptop), {**told, "deployments": {name: silenced}})
-    assert "deployments.main.telemetry" in laptop.expect(3, "drift")
-    laptop.converge()
-    assert json.loads(home(laptop).configuration.read_bytes()) == told
-    laptop.expect(0, "drift")
-
-
-def deployments(laptop: Laptop) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(home(laptop).configuration.read_bytes())["deployments"]
-    return found
 
 
 def test_requests_are_logged_from_the_next_one_on_and_no_worker_is_started_anew(laptop: Laptop) -> None:
