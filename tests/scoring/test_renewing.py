@@ -139,3 +139,15 @@ def test_workers_that_start_later_have_it_too(supervised: Supervised, gated: Pat
     (pid,) = supervised.worker_pids()
     assert supervised.score().json == pid
     collector.wait(lambda: [s for s in collector.spans if s.resource["process.pid"] == pid], "its span")
+
+
+def test_what_cannot_be_kept_is_not_what_workers_are_started_with(supervised: Supervised, code: Path) -> None:
+    supervised.start(document(supervised, code, 1, None))
+    supervised.await_settled()
+    before, kept = supervised.worker_pids(), supervised.directory / "configuration.json"
+    started_with = (supervised.directory / "run" / "blue-1.json").read_bytes()
+    kept.unlink()
+    kept.mkdir()
+    assert supervised.put(document(supervised, code, 1, "http://127.0.0.1:9")).status == 507
+    assert (supervised.directory / "run" / "blue-1.json").read_bytes() == started_with
+    assert (supervised.status()["settled"], supervised.worker_pids()) == (True, before)
