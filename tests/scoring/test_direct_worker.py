@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import socket
 import threading
 import weakref
@@ -64,6 +65,15 @@ def run(request):
     response = AMLResponse(body, 200, order.get("headers"))
     response.status_code = order.get("status", 200)
     return response
+"""
+
+
+LARGE = """
+def init():
+    pass
+
+def run(data):
+    return "x" * (8 * 1024 * 1024)
 """
 
 
@@ -210,6 +220,19 @@ def test_an_answer_that_cannot_be_written_is_a_500_in_the_log(tmp_path: Path, st
         assert sum("the script's answer cannot be written: " in line for line in said) == len(orders)
         assert worker.ask(json.dumps({"status": 999, "headers": {"a-b": "c\td"}})).status == 999
         worker.end()
+
+
+def test_a_stop_while_a_large_answer_is_read_late_ends_in_order(tmp_path: Path) -> None:
+    for _ in range(3):
+        with direct(tmp_path, LARGE) as worker, rig.connect(worker.socket) as client:
+            client.sendall(head(b"{}") + b"{}")
+            received = client.recv(1000)
+            worker.process.send_signal(signal.SIGTERM)
+            while piece := client.recv(65536):
+                received += piece
+            assert len(received) > 8 * MIB
+            assert worker.process.wait(rig.PATIENCE) == 0
+            assert "Traceback" not in worker.log()
 
 
 def test_threads_work_in_order_and_let_go_of_what_is_withdrawn() -> None:

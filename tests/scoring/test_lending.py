@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import random
 import re
@@ -16,6 +18,8 @@ from pathlib import Path
 import pytest
 from tests.scoring import rig
 from tests.scoring.telemetry.admin import AdministeredWorker, start_with_admin
+
+from mlops_scoring.wire.lending import LentTransport
 
 SCRIPT = """
 import json, os, pathlib, threading
@@ -43,6 +47,10 @@ def run(request):
         hold(order["hold"])
     if "fail" in order:
         raise ValueError("no")
+    if "fork" in order and not os.fork():
+        if order["fork"] == "raise":
+            raise SystemExit(0)
+        return AMLResponse("from the child", 200)
     if "stream" in order:
         return AMLResponse(pieces(order), 200)
     text = json.dumps({"order": order, "home": home == threading.get_ident()})
@@ -284,6 +292,57 @@ def test_a_streamed_answer_comes_piece_by_piece(tmp_path: Path) -> None:
         assert client.answer()[2] == b"first last"
         assert client.ask({"n": 1})[0] == 200
         worker.end()
+
+
+def test_a_lent_client_that_is_told_of_the_end_hears_it_while_run_still_works(tmp_path: Path) -> None:
+    with worker_of(tmp_path, request_timeout_ms=1000) as worker, lent(worker) as client:
+        gate = tmp_path / "gate"
+        client.send(post({"hold": str(gate)}, "Connection: close"))
+        assert client.answer()[0] == 504
+        assert client.ends()
+        gate.touch()
+        worker.end()
+
+
+@pytest.mark.parametrize("fork", ["return", "raise"])
+def test_a_process_that_a_script_forks_answers_nobody(tmp_path: Path, fork: str) -> None:
+    with worker_of(tmp_path) as worker, lent(worker) as client:
+        for number in range(40):
+            status, body = client.ask({"number": number, **({"fork": fork} if number == 1 else {})})
+            assert (status, json.loads(body)["order"]["number"]) == (200, number)
+        worker.end()
+
+
+def test_what_a_lent_client_has_sent_before_the_stop_is_answered(tmp_path: Path) -> None:
+    for number in range(5):
+        with worker_of(tmp_path / str(number)) as worker, lent(worker) as client:
+            worker.process.send_signal(signal.SIGSTOP)
+            client.send(post({"n": number}))
+            worker.process.send_signal(signal.SIGTERM)
+            worker.process.send_signal(signal.SIGCONT)
+            assert client.answer()[0] == 200
+            assert client.ends()
+            assert worker.process.wait(rig.PATIENCE) == 0
+
+
+def test_a_default_timeout_of_a_script_makes_no_write_wait() -> None:
+    async def fill() -> int:
+        with contextlib.ExitStack() as stack:
+            ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
+            stack.callback(transport.abort)
+            lent = LentTransport(transport)
+            stack.callback(lent.forget)
+            while not lent.unsent:
+                lent.write(b"x" * 1000)
+            return len(lent.unsent) + theirs.recv_into(bytearray(1000))
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(1e6)
+    try:
+        assert asyncio.run(fill()) >= 1000
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 @pytest.mark.parametrize("busy", [False, True])

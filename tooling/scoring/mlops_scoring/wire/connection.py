@@ -92,7 +92,7 @@ class ServerConnection(asyncio.Protocol):
         """The client has read what was written."""
         self.writable = True
         self.exchange.client_resumed()
-        self._advance()
+        self._listener.loop.call_soon(self._advance)  # not now: asyncio's transport must not be closed in the middle
 
     def data_received(self, data: bytes) -> None:
         """Parse; begin answering what can be answered."""
@@ -148,7 +148,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Answer the next request, when the one before is answered and the client has read it."""
-        if self._advancing:
+        if self._advancing or self._transport.is_closing():
             return
         self._advancing = True
         reader = self._reader
@@ -338,10 +338,14 @@ class ServerConnection(asyncio.Protocol):
             if incomplete:
                 self._linger()
                 return
-            if not request.keep_alive or (self._retired and not self._reader.requests):
+            if self._is_last(request):
                 self._transport.close()
                 return
         if self._reader.requests or self._reader.refusal is not None or self._reader.wants_continue:
             self._advance()
         elif self._paused_since is not None:
             self._regulate_reading()
+
+    def _is_last(self, request: Request) -> bool:
+        """Whether the connection ends with this answer."""
+        return not request.keep_alive or (self._retired and not self._reader.requests)

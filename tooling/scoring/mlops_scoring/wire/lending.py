@@ -20,7 +20,7 @@ _PIECE = 64 * 1024
 class LentTransport(asyncio.Transport):
     """Stands in for a connection's transport while the connection is on loan.
 
-    `recall`, `abort` and `forget` are the event loop's; all else is called by the thread that has the connection.
+    `recall`, `abort`, `has_more` and `forget` are the event loop's, all else is the thread's that has the connection.
 
     Args:
         owner: The event loop's transport, which is paused.
@@ -47,9 +47,11 @@ class LentTransport(asyncio.Transport):
         try:
             self._socket = socket.socket(fileno=os.dup(owner.get_extra_info("socket").fileno()))
         except OSError:
-            self.forget()
+            self._hear.close()
+            self._call.close()
             raise
-        self._call.setblocking(False)
+        for end in (self._call, self._socket):
+            end.setblocking(False)  # a script may have set another default
         self._waiting = select.poll()
         self._waiting.register(self._socket, select.POLLIN)
         self._waiting.register(self._hear, select.POLLIN)
@@ -65,10 +67,18 @@ class LentTransport(asyncio.Transport):
         self.aborted = True
         self.recall()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the client has sent what nobody has read, or has gone."""
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(0))
+
     def forget(self) -> None:
-        """It was given back."""
+        """The connection is the event loop's again, and ends when that closes it, whatever the thread still does."""
         self._hear.close()
         self._call.close()
+        self._socket.close()
 
     def wait(self, seconds: float) -> bool:
         """Whether the client has sent something; False when the time is over, or the connection is recalled."""
@@ -105,10 +115,6 @@ class LentTransport(asyncio.Transport):
         """Whether there is nothing that the event loop has to do for the connection."""
         return not (self.recalled or self._closing or self.unsent)
 
-    def release(self) -> None:
-        """Nothing is read or written here any more."""
-        self._socket.close()
-
 
 class LendableConnection(ServerConnection):
     """A connection that can be lent to a thread.
@@ -122,12 +128,11 @@ class LendableConnection(ServerConnection):
     @property
     def lendable(self) -> bool:
         """Whether it waits for the next request, with nothing read, nothing unsent, nothing to end it, and no TLS."""
-        reader, transport = self._reader, self._transport
+        transport = self._transport
         return (
             self._lent is None
-            and self._current is None
-            and reader.stage is Stage.IDLE
-            and not (reader.requests or reader.refusal or self._retired)
+            and self._is_idle
+            and not self._retired
             and self.writable
             and self._paused_since is None
             and not transport.is_closing()
@@ -135,6 +140,11 @@ class LendableConnection(ServerConnection):
             and transport.get_extra_info("socket") is not None
             and transport.get_extra_info("sslcontext") is None
         )
+
+    @property
+    def _is_idle(self) -> bool:
+        reader = self._reader
+        return self._current is None and reader.stage is Stage.IDLE and not (reader.requests or reader.refusal)
 
     def lend(self) -> LentTransport:
         """Leave the connection to a thread; it must be lendable.
@@ -156,6 +166,7 @@ class LendableConnection(ServerConnection):
         transport = self._transport = lent.owner
         self._listener.buffered.size += self._reader.buffered.size
         self._reader.buffered = self._listener.buffered
+        has_more = lent.has_more
         lent.forget()
         if lent.aborted:
             transport.abort()
@@ -166,7 +177,8 @@ class LendableConnection(ServerConnection):
             transport.write(lent.unsent)
         if lent.is_closing():
             transport.close()
-        self._advance()
+        if not (has_more and self._is_idle):  # else it will be read; a retired connection is closed after that
+            self._advance()
 
     def retire(self) -> None:
         """Close once everything received so far has been answered."""
@@ -180,6 +192,9 @@ class LendableConnection(ServerConnection):
         """Look at the deadline and the pace, about once a second; a loan is for no longer unless requests come."""
         if self._lent is None:
             super().check(now)
+
+    def _is_last(self, request: Request) -> bool:
+        return super()._is_last(request) if self._lent is None else not request.keep_alive
 
     # What the thread calls
 

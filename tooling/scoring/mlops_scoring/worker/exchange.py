@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ _log = logging.getLogger("mlops_scoring.worker")
 _PIECES_AHEAD = 8
 _CLIENT_GONE = 499
 """Status under which observers hear of a request whose client went before the answer; nginx's."""
+_FORKED = 1
+"""Exit code of a process that a script has forked, and that comes back from `run()`."""
 _GONE = ScoringRequest("", "", b"", (), b"")
 
 
@@ -39,6 +42,7 @@ class Desk:
         scoring_timeout_ms: Milliseconds in `run()` after which the client gets 500, as SCORING_TIMEOUT_MS has it.
         lender: Hears who was answered, and may let a thread read and answer that client's next requests.
         telling: Held while the observers hear of a request: they hear it from the event loop, or from one thread.
+        process: The worker's. A process that a script forks must not come back from `run()` and answer clients too.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -48,6 +52,7 @@ class Desk:
     scoring_timeout_ms: int | None = None
     lender: Lender | None = None
     telling: Lock = field(default_factory=Lock)
+    process: int = field(default_factory=os.getpid)
 
 
 class ScoringExchange:
@@ -155,6 +160,9 @@ class ScoringExchange:
         except BaseException:  # noqa: BLE001 - a bug of a scorer is an error of this request, not of the worker
             _log.exception("the model failed")
             return error_answer(500, INTERNAL_ERROR)
+        finally:
+            if os.getpid() != self._desk.process:
+                os._exit(_FORKED)
 
     def _pump(self, answer: Answer) -> None:
         """Hand over a streamed body piece by piece, a few ahead of what the client has read."""

@@ -157,7 +157,6 @@ class Loan:
         except BaseException:  # noqa: BLE001 - a bug costs this connection, not the thread
             _log.exception("a lent connection failed")
             self._transport.aborted = True
-        self._transport.release()
         if self._close():
             self._loop.call_soon_threadsafe(self._end)
 

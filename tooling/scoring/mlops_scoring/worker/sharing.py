@@ -153,11 +153,13 @@ class Accepting:
             self._take()
             return
         self._loop.remove_reader(self._place.fileno())
-        if listener.others_have_room:
+        others_have_room = listener.others_have_room
+        if others_have_room and listener.load > 1:
             self._left_since = self._loop.time()
             self._pause = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
-        else:
-            self._pause = self._loop.call_later(_HEAD_START_SECONDS, self._insist)
+        else:  # a thread that has only a loan can be had at once, where the others hang
+            head_start = _LOOK_AGAIN_SECONDS if others_have_room else _HEAD_START_SECONDS
+            self._pause = self._loop.call_later(head_start, self._insist)
 
     def _insist(self) -> None:
         self._resume()
