@@ -86,7 +86,8 @@ def test_readiness_goes_first_and_clients_are_served_for_the_delay(supervised: S
     await_truth(lambda: ready(supervised.port) == 503, "readiness goes first")
     assert ask(supervised.port, "GET", "/v2/health/ready").status == 503
     for _ in range(20):
-        assert supervised.score().status == 200
+        answer = supervised.score()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert ask(supervised.port, "GET", "/healthz/live").status == 200
     assert process.poll() is None
     process.kill()

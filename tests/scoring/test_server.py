@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -219,6 +221,24 @@ def test_at_the_end_readiness_goes_first(tmp_path: Path) -> None:
         rig.await_truth(lambda: server.probe("ready") == 503, "it is not ready")
         rig.await_truth(lambda: rig.ask(server.port, "GET", "/v2/health/ready").status == 503, "nor in that dialect")
         assert server.score().status == 200, "whoever has not heard of it yet is answered"
+
+
+def test_before_the_end_clients_are_asked_to_leave_and_lose_nothing(tmp_path: Path) -> None:
+    with serving(configure(tmp_path), "--workers", "1", "--drain-delay", "600") as server:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=rig.PATIENCE)
+
+        def asked_to_leave() -> bool:
+            client.request("POST", "/score", "{}")
+            answer = client.getresponse()
+            answer.read()
+            assert answer.status == 200
+            return answer.getheader("connection") == "close"
+
+        with contextlib.closing(client):
+            assert not any(asked_to_leave() for _ in range(40))
+            server.process.send_signal(signal.SIGTERM)
+            rig.await_truth(asked_to_leave, "the worker knows that it is about to end")
+            assert asked_to_leave(), "on a new connection"
 
 
 def test_a_model_that_cannot_start_ends_the_server_with_the_reason(tmp_path: Path) -> None:

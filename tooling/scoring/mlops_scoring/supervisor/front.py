@@ -138,7 +138,7 @@ class Front:
             delay: Seconds in which further connections are taken, because not everybody has heard yet.
             seconds: How long requests under way may take.
         """
-        self._gateway.draining = True
+        self._gateway.draining = self._listener.leaving = True
         await asyncio.sleep(delay)
         if self._server is not None:
             self._server.close()

@@ -317,6 +317,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _connection_line(self) -> bytes:
         request = self._current
+        if request is not None and self._listener.leaving and not self._reader.requests:
+            request.keep_alive = False
         if (
             request is None
             or self._retired

@@ -42,6 +42,7 @@ class Listener:
     Attributes:
         refusals: Requests that never reached the handler, by the status that was answered.
         connections_refused: Connections closed because there were too many.
+        leaving: Whether clients are asked to come back on another connection, because this address is about to end.
         handshaking: Connections that are not yet connections, because TLS is being agreed upon.
     """
 
@@ -67,6 +68,7 @@ class Listener:
         self.buffered = Buffered()
         self.connections: set[ServerConnection] = set()
         self.draining = False
+        self.leaving = False
         self.loop = asyncio.get_running_loop()
         self.handshaking = 0
         self._missed = 0.0

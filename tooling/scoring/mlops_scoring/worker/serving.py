@@ -96,6 +96,7 @@ async def _serve(service: Service, announcer: Announcer) -> None:
     announcer.ready()
     await stopping.wait()
     service.condition.ready = False
+    clients.leaving = True
     await asyncio.sleep(service.drain_delay)
     server.close()
     await clients.drain(_DRAIN_SECONDS)
