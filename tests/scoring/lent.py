@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,15 +55,9 @@ def post(order: object, *lines: str) -> bytes:
     return f"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
 
 
-def figure(worker: AdministeredWorker, pattern: str) -> float:
-    """The sum of all values of a metric; 0 where there is none."""
-    found = re.findall(rf"^{pattern} (\S+)$", worker.metrics(), re.MULTILINE)
-    return sum(float(value) for value in found)
-
-
 def loans(worker: AdministeredWorker) -> float:
     """How often a thread has had a client on loan."""
-    return figure(worker, "mlops_worker_loans_total")
+    return worker.figure("mlops_worker_loans_total")
 
 
 class Client:

@@ -110,14 +110,8 @@ def held(worker: AdministeredWorker, gate: Path) -> Iterator[None]:
         assert client.recv(65536)
 
 
-def figure(worker: AdministeredWorker, pattern: str) -> float:
-    """The sum of all values of a metric; 0 where there is none."""
-    found = re.findall(rf"^{pattern} (\S+)$", worker.metrics(), re.MULTILINE)
-    return sum(float(value) for value in found)
-
-
 def answered(worker: AdministeredWorker, status: str) -> float:
-    return figure(worker, rf'mlops_worker_requests_total{{.*status="{status}"}}')
+    return worker.figure(rf'mlops_worker_requests_total{{.*status="{status}"}}')
 
 
 def memory(worker: AdministeredWorker) -> int:
@@ -133,7 +127,7 @@ def test_a_request_that_is_refused_gives_its_body_back(tmp_path: Path) -> None:
         before = memory(worker)
         assert {worker.ask(body).status for _ in range(8)} == {429}
         rig.await_truth(lambda: memory(worker) < before + 40 * MIB, "of 128 MiB at most two bodies are kept")
-        assert figure(worker, "mlops_worker_queue_length") == 0
+        assert worker.figure("mlops_worker_queue_length") == 0
 
 
 def test_a_request_whose_client_went_gives_its_body_back(tmp_path: Path) -> None:
@@ -144,8 +138,8 @@ def test_a_request_whose_client_went_gives_its_body_back(tmp_path: Path) -> None
             assert answered(worker, "4xx") == number
             with rig.connect(worker.socket) as client:
                 client.sendall(head(body) + body)
-                rig.await_truth(lambda: figure(worker, "mlops_worker_queue_length") == 1, "it waits")
-            rig.await_truth(lambda: figure(worker, "mlops_worker_queue_length") == 0, "its going was heard of")
+                rig.await_truth(lambda: worker.figure("mlops_worker_queue_length") == 1, "it waits")
+            rig.await_truth(lambda: worker.figure("mlops_worker_queue_length") == 0, "its going was heard of")
         rig.await_truth(lambda: memory(worker) < before + 40 * MIB, "of 128 MiB at most two bodies are kept")
 
 
@@ -159,11 +153,11 @@ def test_what_waits_is_answered_and_what_went_is_left_out(tmp_path: Path) -> Non
             for thread in threads:
                 thread.start()
             rig.await_truth(lambda: answered(worker, "4xx") == 100, "all that went are left out")
-            rig.await_truth(lambda: figure(worker, "mlops_worker_queue_length") == 100, "all others wait")
+            rig.await_truth(lambda: worker.figure("mlops_worker_queue_length") == 100, "all others wait")
         for thread in threads:
             thread.join()
         rig.await_truth(lambda: answered(worker, "2xx") == 101, "and are answered")
-        assert figure(worker, "mlops_worker_in_flight") == 0
+        assert worker.figure("mlops_worker_in_flight") == 0
         worker.end()
 
 
@@ -186,9 +180,9 @@ def test_a_stream_that_begins_after_its_timeout_is_counted_once(tmp_path: Path) 
         with inside(worker, gate, wait=str(gate), stream=True) as client:
             assert client.recv(65536).startswith(b"HTTP/1.1 500 ")
         gate.touch()
-        rig.await_truth(lambda: figure(worker, "mlops_worker_in_flight") == 0, "run() has returned")
+        rig.await_truth(lambda: worker.figure("mlops_worker_in_flight") == 0, "run() has returned")
         assert (answered(worker, "5xx"), answered(worker, "2xx")) == (1, 0)
-        assert figure(worker, "mlops_worker_run_duration_seconds_count") == 1
+        assert worker.figure("mlops_worker_run_duration_seconds_count") == 1
 
 
 def test_a_stream_that_fails_is_counted_as_a_failure(tmp_path: Path) -> None:
@@ -198,7 +192,7 @@ def test_a_stream_that_fails_is_counted_as_a_failure(tmp_path: Path) -> None:
         assert received.startswith(b"HTTP/1.1 200 ")
         assert not received.endswith(b"0\r\n\r\n")
         rig.await_truth(lambda: answered(worker, "5xx") == 1, "it is counted")
-        assert (answered(worker, "2xx"), figure(worker, "mlops_worker_run_failures_total")) == (0, 1)
+        assert (answered(worker, "2xx"), worker.figure("mlops_worker_run_failures_total")) == (0, 1)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.scoring import rig
-from tests.scoring.lent import Client, figure, lent, loans, post, worker_of
+from tests.scoring.lent import Client, lent, loans, post, worker_of
 from tests.scoring.telemetry.admin import AdministeredWorker
 
 from mlops_scoring.wire.lending import LentTransport
@@ -22,15 +22,15 @@ from mlops_scoring.wire.lending import LentTransport
 
 def test_every_request_is_answered_counted_and_run_in_the_thread_of_init(tmp_path: Path) -> None:
     with worker_of(tmp_path) as worker, lent(worker) as client:
-        before = figure(worker, 'mlops_worker_requests_total{.*status="2xx"}')
+        before = worker.figure('mlops_worker_requests_total{.*status="2xx"}')
         for number in range(300):
             status, body = client.ask({"number": number})
             assert (status, json.loads(body)) == (200, {"order": {"number": number}, "home": True})
             if number % 50 == 0:
-                assert figure(worker, 'mlops_worker_requests_total{.*status="2xx"}') == before + number + 1
+                assert worker.figure('mlops_worker_requests_total{.*status="2xx"}') == before + number + 1
         assert client.ask({"fail": 1})[0] == 500
-        assert figure(worker, "mlops_worker_run_failures_total") == 1
-        assert figure(worker, "mlops_worker_in_flight") == 0
+        assert worker.figure("mlops_worker_run_failures_total") == 1
+        assert worker.figure("mlops_worker_in_flight") == 0
         worker.end()
 
 
@@ -109,7 +109,7 @@ def test_while_a_lent_request_runs_others_wait_or_are_refused_and_health_is_answ
         assert worker.ask(json.dumps({"n": 1})).status == 429
         assert worker.ask(method="GET", path="/").status == 200
         assert worker.admin_status("/healthz/live") == 200
-        assert figure(worker, "mlops_worker_in_flight") == 1
+        assert worker.figure("mlops_worker_in_flight") == 1
         gate.touch()
         assert client.answer()[0] == 200
         assert worker.ask(json.dumps({"n": 1})).status == 200
@@ -126,7 +126,7 @@ def test_the_time_limit_of_a_lent_request_holds_and_the_thread_stays_taken(tmp_p
         gate.touch()
         rig.await_truth(lambda: worker.admin_status("/healthz/live") == 200, "run() has returned")
         assert client.ask({"n": 1})[0] == 200
-        assert figure(worker, 'mlops_worker_requests_total{.*status="5xx"}') == 1
+        assert worker.figure('mlops_worker_requests_total{.*status="5xx"}') == 1
         worker.end()
 
 
@@ -144,7 +144,7 @@ def test_a_lent_client_that_goes_while_run_works_is_told_of(tmp_path: Path) -> N
             client.send(post({"hold": str(gate)}))
             rig.await_truth((tmp_path / "gate.begun").exists, "run() has begun")
         gone = 'mlops_worker_requests_total{.*status="4xx"}'
-        rig.await_truth(lambda: figure(worker, gone) == 1, "nobody waits for the answer")
+        rig.await_truth(lambda: worker.figure(gone) == 1, "nobody waits for the answer")
         rig.await_truth(lambda: worker.admin_status("/healthz/live") == 503, "run() takes too long")
         gate.touch()
         rig.await_truth(lambda: worker.admin_status("/healthz/live") == 200, "run() has returned")
@@ -245,7 +245,7 @@ def test_clients_that_come_go_and_ask_at_random_hear_their_own_answers(tmp_path:
     """One at a time mostly, so that loans begin and end all the time."""
     seed = random.randrange(2**32)
     with worker_of(tmp_path) as worker:
-        before = figure(worker, 'mlops_worker_requests_total{.*status="2xx"}')
+        before = worker.figure('mlops_worker_requests_total{.*status="2xx"}')
         turn = threading.Lock()
 
         def visit(name: int) -> int:
@@ -270,6 +270,6 @@ def test_clients_that_come_go_and_ask_at_random_hear_their_own_answers(tmp_path:
 
         with ThreadPoolExecutor(3) as pool:
             total = sum(pool.map(visit, range(3)))
-        assert figure(worker, 'mlops_worker_requests_total{.*status="2xx"}') == before + total
-        assert figure(worker, "mlops_worker_in_flight") == figure(worker, "mlops_worker_queue_length") == 0
+        assert worker.figure('mlops_worker_requests_total{.*status="2xx"}') == before + total
+        assert worker.figure("mlops_worker_in_flight") == worker.figure("mlops_worker_queue_length") == 0
         worker.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class AdministeredWorker(Worker):
         assert answer.status == 200, answer
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         return answer.body.decode()
+
+    def figure(self, pattern: str) -> float:
+        """The sum of all values of a metric; 0 where there is none."""
+        found = re.findall(rf"^{pattern} (\S+)$", self.metrics(), re.MULTILINE)
+        return sum(float(value) for value in found)
 
     def begin_scrape(self) -> socket:
         """Ask for metrics and do not wait."""

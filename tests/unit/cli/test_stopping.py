@@ -91,14 +91,6 @@ with stoppable(terminal, stop):
 """Its main thread hears no signal, as one that is about to sleep does not: other threads take it."""
 
 
-def test_a_main_thread_that_sleeps_on_is_not_needed() -> None:
-    with _program(_ASLEEP) as process:
-        process.send_signal(signal.SIGINT)
-        assert _line(process) == "stopping\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-
-
 _UNREAD = """
 import threading
 from mlops.cli.stopping import stoppable
@@ -116,8 +108,9 @@ with stoppable(terminal, stop):
 """
 
 
-def test_output_that_nobody_reads_keeps_nobody_from_stopping() -> None:
-    with _program(_UNREAD) as process:
+@pytest.mark.parametrize("program", [_ASLEEP, _UNREAD], ids=["main-thread-asleep", "output-unread"])
+def test_neither_a_main_thread_that_sleeps_nor_unread_output_keeps_anybody_from_stopping(program: str) -> None:
+    with _program(program) as process:
         process.send_signal(signal.SIGINT)
         assert _line(process) == "stopping\n"
         process.send_signal(signal.SIGINT)

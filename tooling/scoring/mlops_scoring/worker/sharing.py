@@ -18,6 +18,10 @@ from mlops_scoring.worker.run_threads import RunThreads
 
 _log = logging.getLogger("mlops_scoring.worker")
 
+_REQUEST = 2
+_LOAN = 1
+"""What a request and a client on loan count in a load: a lent thread can be had at once, but a free one is better."""
+
 _HEAD_START_SECONDS = 0.001
 """For so long others go first where all threads of all workers are taken, and they have less waiting."""
 
@@ -39,8 +43,8 @@ class SharedListener(LendingListener):
         loads: Where this worker tells how much it has to do.
 
     Attributes:
-        load: Twice the requests that it has, and twice the connections that have not sent their first one: they are
-            about to. A client on loan counts one: its thread can be had at once, but one that is free is better.
+        load: What the requests count that it has, the connections that have not sent their first one (they are about
+            to), and a client on loan.
         eased: Called when the load has become less.
     """
 
@@ -72,12 +76,12 @@ class SharedListener(LendingListener):
     @property
     def has_room(self) -> bool:
         """Whether a further request would get a thread at once."""
-        return self.load + 1 < 2 * self._threads.count
+        return self.load + _LOAN < _REQUEST * self._threads.count
 
     @property
     def others_have_room(self) -> bool:
         """Whether it would get one of another worker."""
-        return self._loads.least < 2 * self._threads.count
+        return self._loads.least < _REQUEST * self._threads.count
 
     @property
     def has_least(self) -> bool:
@@ -91,7 +95,7 @@ class SharedListener(LendingListener):
 
     def _note(self) -> None:
         threads = self._threads
-        before, self.load = self.load, 2 * (threads.given + len(self._new)) + threads.lends
+        before, self.load = self.load, _REQUEST * (threads.given + len(self._new)) + _LOAN * threads.lends
         if self.draining or self.load == before:
             return
         self._loads.tell(self.load)
@@ -154,7 +158,7 @@ class Accepting:
             return
         self._loop.remove_reader(self._place.fileno())
         others_have_room = listener.others_have_room
-        if others_have_room and listener.load > 1:
+        if others_have_room and listener.load > _LOAN:
             self._left_since = self._loop.time()
             self._pause = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
         else:  # a thread that has only a loan can be had at once, where the others hang
