@@ -12,7 +12,7 @@ import pytest
 from tests.scoring.rig import PATIENCE, Answer, Supervised, Worker, await_truth, connect
 from tests.scoring.serving_models import ModelWorkers
 
-LONG = 1000 * PATIENCE
+LONG = 10_000 * PATIENCE
 """Milliseconds that no test would wait: a batch that is answered was full."""
 
 
@@ -74,10 +74,21 @@ def test_a_bad_request_in_a_batch_fails_alone(served: ModelWorkers) -> None:
 def test_requests_for_different_outputs_are_not_mixed(served: ModelWorkers) -> None:
     worker = counting(served, 4)
     with ThreadPoolExecutor(8) as threads:
-        values = [threads.submit(look_up, worker, [n], "value") for n in range(4)]
+        asked = [(threads.submit(look_up, worker, [n], name), name) for n in range(4) for name in ("value", "together")]
+    values = [told(found.result()) for found, name in asked if name == "value"]
+    counts = [told(found.result()) for found, name in asked if name == "together"]
+    assert values == [{"value": [n * n]} for n in range(4)]
+    assert counts == [{"together": [4]}] * 4
+
+
+def test_a_full_batch_does_not_wait_for_one_that_is_not(served: ModelWorkers) -> None:
+    worker = counting(served, 4)
+    with ThreadPoolExecutor(7) as threads:
+        values = [threads.submit(look_up, worker, [n], "value") for n in range(3)]
         counts = [threads.submit(look_up, worker, [n], "together") for n in range(4)]
-    assert [told(found.result()) for found in values] == [{"value": [n * n]} for n in range(4)]
-    assert [told(found.result()) for found in counts] == [{"together": [4]}] * 4
+        assert [told(found.result()) for found in counts] == [{"together": [4]}] * 4
+        assert told(look_up(worker, [3], "value")) == {"value": [9]}
+    assert [told(found.result()) for found in values] == [{"value": [n * n]} for n in range(3)]
 
 
 @pytest.mark.parametrize(("runtime", "name"), [("sklearn", "named"), ("mlflow", "mlflow")])

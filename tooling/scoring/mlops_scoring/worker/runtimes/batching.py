@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -18,12 +19,13 @@ Run = Callable[[Feed, Sequence[str]], list[Any]]
 class _Waiting:
     """One request at the model's door."""
 
-    __slots__ = ("error", "feed", "key", "leads", "result", "rows", "turn")
+    __slots__ = ("error", "feed", "key", "leads", "outputs", "result", "rows", "turn")
 
-    def __init__(self, feed: Feed, rows: int, key: Hashable) -> None:
+    def __init__(self, feed: Feed, outputs: Sequence[str], rows: int, like: Hashable) -> None:
         self.feed = feed
+        self.outputs = outputs
         self.rows = rows
-        self.key = key
+        self.key = (tuple(outputs), like)
         self.leads = False
         self.result: list[Any] | None = None
         self.error: BaseException | None = None
@@ -34,9 +36,10 @@ class _Waiting:
 class Batcher:
     """Calls a model for several requests at once.
 
-    The first of the waiting requests leads: its thread waits for others, calls the model for all, and hands over to
-    the first of those that came meanwhile. So no thread is needed beside those of the requests, and without other
-    requests nothing waits but for `max_delay_ms`.
+    The first of the waiting requests leads: its thread waits for others, calls the model for all that can be joined,
+    and hands over to the first of those that came meanwhile. Others that can be joined among themselves and are a
+    full batch sooner go before it. So no thread is needed beside those of the requests, and without other requests
+    nothing waits but for `max_delay_ms`.
 
     Args:
         run: Calls the model.
@@ -50,7 +53,7 @@ class Batcher:
         self._delay = settings.max_delay_ms / 1000
         self._changed = threading.Condition()
         self._queue: list[_Waiting] = []
-        self._rows = 0
+        self._rows: Counter[Hashable] = Counter()
         self._busy = False
 
     def run(self, feed: Feed, outputs: Sequence[str]) -> list[Any]:
@@ -58,65 +61,76 @@ class Batcher:
         shape = _shape(feed)
         if shape is None or not 0 < shape[0] < self._most:
             return self._run(feed, outputs)
-        mine = _Waiting(feed, shape[0], (tuple(outputs), shape[1]))
+        mine = _Waiting(feed, outputs, *shape)
         with self._changed:
             self._queue.append(mine)
-            self._rows += mine.rows
-            if self._busy:
-                if self._rows >= self._most:
-                    self._changed.notify()
-            else:
+            self._rows[mine.key] += mine.rows
+            if not self._busy:
                 self._busy = mine.leads = True
+            elif self._rows[mine.key] >= self._most:
+                self._changed.notify()
         if not mine.leads:
             mine.turn.acquire()
-        if mine.leads and mine.result is None and mine.error is None:
-            self._lead(outputs)
+        if mine.leads:
+            self._lead(mine)
         if mine.error is not None:
             raise mine.error
         return mine.result or []
 
-    def _lead(self, outputs: Sequence[str]) -> None:
-        batch = self._gather()
-        try:
-            self._answer(batch, outputs)
-        finally:
-            with self._changed:
-                if self._queue:
-                    self._queue[0].leads = True
-                    self._queue[0].turn.release()
-                else:
-                    self._busy = False
-            for waiting in batch[1:]:
-                waiting.turn.release()
-
-    def _gather(self) -> list[_Waiting]:
-        """Wait for others, and take those that can be joined with the first."""
+    def _lead(self, mine: _Waiting) -> None:
+        """Call the model for full batches of others, until it has been called for the leader's own."""
         deadline = time.monotonic() + self._delay
+        batch: list[_Waiting] = []
+        while mine not in batch:
+            batch = self._gather(deadline)
+            self._answer(batch)
+            for waiting in batch:
+                if waiting is not mine:
+                    waiting.turn.release()
         with self._changed:
-            while self._rows < self._most and (left := deadline - time.monotonic()) > 0:
+            if self._queue:
+                self._queue[0].leads = True
+                self._queue[0].turn.release()
+            else:
+                self._busy = False
+
+    def _gather(self, deadline: float) -> list[_Waiting]:
+        """Wait for a full batch, or for the deadline of the leader, who is the first; and take it."""
+        with self._changed:
+            full = self._full()
+            while (left := deadline - time.monotonic()) > 0 and full is None:
                 self._changed.wait(left)
-            first, batch, rows, rest = self._queue[0], [], 0, []
+                full = self._full()
+            key = full if left > 0 else self._queue[0].key
+            batch, rows, rest = [], 0, []
             for waiting in self._queue:
-                if waiting.key == first.key and rows + waiting.rows <= self._most:
+                if waiting.key == key and rows + waiting.rows <= self._most:
                     batch.append(waiting)
                     rows += waiting.rows
                 else:
                     rest.append(waiting)
             self._queue = rest
-            self._rows -= rows
+            self._rows[key] -= rows
+            if not self._rows[key]:
+                del self._rows[key]
         return batch
 
-    def _answer(self, batch: list[_Waiting], outputs: Sequence[str]) -> None:
+    def _full(self) -> Hashable | None:
+        """What the requests have in common that are a full batch; of several, those that came first."""
+        return next((key for key, rows in self._rows.items() if rows >= self._most), None)
+
+    def _answer(self, batch: list[_Waiting]) -> None:
+        """Give each its result or its error; raises nothing."""
         if len(batch) > 1:
             try:
-                results = self._run(_join([waiting.feed for waiting in batch]), outputs)
+                results = self._run(_join([waiting.feed for waiting in batch]), batch[0].outputs)
                 if _divide(batch, results):
                     return
-            except Exception:  # noqa: BLE001, S110 - each is then tried alone, and fails alone
+            except BaseException:  # noqa: BLE001, S110 - each is then tried alone, and fails alone
                 pass
         for waiting in batch:
             try:
-                waiting.result = self._run(waiting.feed, outputs)
+                waiting.result = self._run(waiting.feed, waiting.outputs)
             except BaseException as error:  # noqa: BLE001 - handed to its own request
                 waiting.error = error
 
