@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.scoring import rig
 from tests.scoring.environments import make_environment
+from tests.scoring.lent import Client
 from tests.scoring.test_server import Server, configure, serving
 
 from mlops_scoring.worker.loads import Loads, make_loads
@@ -122,13 +125,24 @@ def test_an_open_connection_stays_with_its_worker_and_is_answered(tmp_path: Path
             assert kept.recv(65536).endswith(b"Healthy")
 
 
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that does nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        state = Path(f"/proc/{pid}/stat")
+        rig.await_truth(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it is stopped")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_a_worker_that_hangs_keeps_no_client_from_the_others(tmp_path: Path, python: str | None) -> None:
     with sharing(tmp_path, python) as server, held(server, tmp_path / "gate") as busy:
         (idle,) = set(pids(server)) - {busy}
-        os.kill(idle, signal.SIGSTOP)
-        for _ in range(5):
-            assert rig.ask(server.port, "GET", "/").body == b"Healthy"
-        os.kill(idle, signal.SIGCONT)
+        with stopped(idle):
+            for _ in range(5):
+                assert rig.ask(server.port, "GET", "/").body == b"Healthy"
         rig.await_truth(lambda: taken_by(server, idle), "it takes its part again")
 
 
@@ -143,11 +157,56 @@ def taken_by(server: Server, pid: int) -> bool:
             return False
 
 
+@contextmanager
+def asking(client: Client) -> Iterator[None]:
+    """A client that asks all the time."""
+    enough = threading.Event()
+
+    def ask() -> None:
+        while not enough.is_set():
+            assert client.ask({})[0] == 200
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
+def test_a_worker_with_only_a_loan_takes_who_is_left_to_one_that_hangs(tmp_path: Path, python: str | None) -> None:
+    """As that one counts as taking others, it is not known to hang, however long it leaves this client."""
+    with sharing(tmp_path, python) as server, rig.connect(server.port) as kept:
+        client = Client(kept)
+        lending = int(client.ask({})[1])
+        (other,) = set(pids(server)) - {lending}
+        with asking(client), stopped(other):
+            hanging = Loads(loads_of(other), pids(server).index(other))
+            hanging.leave()
+            rig.await_truth(lambda: hanging.least == 1, "all that the other one has is the loan")
+            hanging.tell(0)
+            with rig.connect(server.port) as connection:
+                connection.sendall(post({}))
+
+                def answered() -> bool:
+                    hanging.take()
+                    return bool(select.select([connection], [], [], 0)[0])
+
+                rig.await_truth(answered, "the thread with the loan is had")
+                assert Client(connection).answer()[::2] == (200, b"%d" % lending)
+
+
+def loads_of(worker: int) -> Path:
+    """Where a worker says what it has to do."""
+    arguments = Path(f"/proc/{worker}/cmdline").read_text(encoding="utf-8").split("\0")
+    return Path(arguments[arguments.index("--loads") + 1])
+
+
 def test_a_worker_that_has_ended_counts_no_more(tmp_path: Path) -> None:
     with sharing(tmp_path) as server, held(server, tmp_path / "gate") as busy:
         number = pids(server).index(busy)
-        arguments = Path(f"/proc/{busy}/cmdline").read_text(encoding="utf-8").split("\0")
-        loads = Loads(Path(arguments[arguments.index("--loads") + 1]), number)
+        loads = Loads(loads_of(busy), number)
         assert loads.least == 0
         (tmp_path / "broken").touch()
         os.kill(pids(server)[1 - number], signal.SIGKILL)
