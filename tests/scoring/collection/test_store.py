@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -276,7 +277,8 @@ def test_processes_that_ask_at_once_get_the_same_key(store: Path) -> None:
         subprocess.Popen([sys.executable, "-c", program, str(store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(4)
     ]
-    keys = {process.communicate()[0] for process in processes}
+    with ThreadPoolExecutor(len(processes)) as threads:  # `communicate` is what lets each of them begin
+        keys = set(threads.map(lambda process: process.communicate()[0], processes))
     assert keys == {store_key(store).hex().encode() + b"\n"}
     assert [path.name for path in store.iterdir()] == [".key"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.scoring.collection import stores
-from tests.scoring.rig import await_truth
+from tests.scoring.rig import PATIENCE, await_truth
 
 from mlops_scoring.collection.figures import Figures
 from mlops_scoring.collection.layout import Place
@@ -28,7 +28,7 @@ class Numbered:
 
     def lines(self) -> Iterator[Line | Dropped]:
         if self.gate is not None:
-            self.gate.wait(30)
+            self.gate.wait(PATIENCE)
         yield Line("inputs", b'{"specversion":"1.0","n":%d}\n' % self.number)
 
 
@@ -66,15 +66,15 @@ def test_what_is_put_is_written_in_its_order_soon(store: Path) -> None:
         assert rig.writer.put(Numbered(number))
     await_truth(lambda: rig.figures.snapshot().collected.get("inputs") == 500, "all are written, without a close")
     assert rig.numbers() == list(range(500))
-    assert rig.figures.snapshot().queued == rig.figures.snapshot().queued_bytes == 0
-    rig.writer.close()
+    await_truth(lambda: rig.figures.snapshot().queued == rig.figures.snapshot().queued_bytes == 0, "the queue is empty")
+    rig.writer.close(PATIENCE)
 
 
 def test_closing_writes_what_waits(store: Path) -> None:
     rig = Rig(store)
     for number in range(3000):
         rig.writer.put(Numbered(number))
-    rig.writer.close()
+    rig.writer.close(PATIENCE)
     assert rig.numbers() == list(range(3000))
     assert not rig.writer.put(Numbered(1))
     assert rig.figures.snapshot().dropped["end"] == 1
@@ -91,7 +91,7 @@ def test_a_full_queue_drops_and_counts_and_takes_again(store: Path, bounds: Boun
     gate.set()
     await_truth(lambda: rig.figures.snapshot().queued == 0, "there is room again")
     assert rig.writer.put(Numbered(99))
-    rig.writer.close()
+    rig.writer.close(PATIENCE)
     assert rig.numbers() == [*range(10), 99]
 
 
@@ -99,7 +99,7 @@ def test_an_entry_too_large_for_the_queue_is_dropped(store: Path) -> None:
     rig = Rig(store, Bounds(size=1000))
     assert not rig.writer.put(Numbered(1, size=1001))
     assert rig.writer.put(Numbered(2, size=1000))
-    rig.writer.close()
+    rig.writer.close(PATIENCE)
     assert rig.numbers() == [2]
 
 
@@ -109,7 +109,7 @@ def test_an_entry_that_fails_costs_only_itself(store: Path, error: Exception) ->
     rig.writer.put(Numbered(1))
     rig.writer.put(Broken(error))
     rig.writer.put(Numbered(2))
-    rig.writer.close()
+    rig.writer.close(PATIENCE)
     assert rig.numbers() == [1, 2]
     dropped = rig.figures.snapshot().dropped
     assert (dropped["unfiltered"], dropped["malformed"]) == (1, 2)
@@ -137,6 +137,6 @@ def test_entries_from_many_threads_are_all_written(store: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    rig.writer.close()
+    rig.writer.close(PATIENCE)
     assert sorted(rig.numbers()) == list(range(2000))
     assert rig.figures.snapshot().collected == {"inputs": 2000}

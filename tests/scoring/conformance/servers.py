@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.scoring.rig import ask, await_truth, free_port, make_deployment
+from tests.scoring.rig import PATIENCE, ask, await_truth, free_port, make_deployment
 
 _LAUNCHER = (
     "import sys; from azureml_inference_server_http import amlserver; amlserver.DEFAULT_HOST = '127.0.0.1'; "
@@ -86,7 +86,7 @@ class Reference:
         """End it with its workers."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -77,8 +77,8 @@ def _outcome(process: subprocess.Popen[bytes], port: int) -> object:
         process.wait(PATIENCE)
 
 
-def _served(process: subprocess.Popen[bytes], port: int, request: Request) -> Aspects:
-    """What a server answers once it is there."""
+def _served(process: subprocess.Popen[bytes], port: int, request: Request, gate: Path) -> Aspects:
+    """What a server answers once it is there; its script may end afterwards."""
 
     def healthy() -> bool:
         assert process.poll() is None
@@ -91,6 +91,7 @@ def _served(process: subprocess.Popen[bytes], port: int, request: Request) -> As
         await_truth(healthy, "it answers")
         return send(port, request)
     finally:
+        gate.touch()
         process.terminate()
         process.wait(PATIENCE)
 
@@ -126,14 +127,17 @@ def test_a_script_is_found_where_azure_ml_finds_it(
 
 
 def test_the_time_limit_of_the_variables_is_azure_mls(reference_python: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = f"def run(data):\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
     setup = Setup(
-        "import time\n" + INIT + "def run(data): time.sleep(4)\n",
+        "import os, time\n" + INIT + waits,
         {"AZUREML_ENTRY_SCRIPT": "score.py", "AML_APP_ROOT": str(tmp_path / "code"), "SCORING_TIMEOUT_MS": "300"},
     )
     code = setup.write(tmp_path / "code")
     late = Request("late", "late", body=b"x")
     reference = start_reference(reference_python, code, setup)
-    theirs = _served(reference.process, reference.port, late)
-    ours = _served(*_ours(code, setup.environment), late)
+    theirs = _served(reference.process, reference.port, late, gate)
+    gate.unlink()
+    ours = _served(*_ours(code, setup.environment), late, gate)
     assert (theirs["status"], theirs["header x-ms-run-function-failed"]) == (500, "True")
     assert compare(theirs, ours) == {}

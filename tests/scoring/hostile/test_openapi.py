@@ -41,7 +41,11 @@ def examine(program: Path, port: int, folder: Path, checks: str, *options: str) 
     url = f"http://127.0.0.1:{port}"
     command = [str(program), "run", f"{url}/openapi.json", "--url", url, "--checks", checks, "--max-examples", "10"]
     done = subprocess.run(
-        [*command, "--seed", "1", "--no-color", *options], cwd=folder, capture_output=True, text=True, check=False
+        [*command, "--seed", "1", "--request-timeout", "100", "--no-color", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
 

@@ -94,9 +94,7 @@ def test_requests_and_metrics_reach_azure_monitor(
     assert worker.ask("boom", headers={"x-request-id": "failed"}).status == 500
     await_truth(lambda: len(ingestion.of_type("RequestData")) == 2, "both requests")
     items = {
-        item["data"]["baseData"]["properties"]["mlops.request_id"]: item
-        for item in ingestion.items[:50]
-        if item["data"]["baseType"] == "RequestData"
+        item["data"]["baseData"]["properties"]["mlops.request_id"]: item for item in ingestion.of_type("RequestData")
     }
     fine, failed = items["fine"], items["failed"]
     assert fine["data"]["baseData"]["name"] == "POST /score"

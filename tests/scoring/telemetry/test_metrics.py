@@ -60,7 +60,15 @@ def test_an_endpoint_shows_its_gateway_and_all_workers_in_one_text(supervised: S
     for name in deployments:
         supervised.await_state(name, "Healthy")
     assert [supervised.score().status for _ in range(100)] == [200] * 100
-    found = scrape(supervised)
+    found: dict[str, Metric] = {}
+
+    def all_told() -> bool:
+        """A thread that has a client on loan counts after its answer; a worker that is slow to say it is left out."""
+        found.update(scrape(supervised))
+        told = values(found["mlops_worker_requests"]) if "mlops_worker_requests" in found else []
+        return values(found["mlops_worker_up"]) == [1] * 3 and sum(told) == 100
+
+    await_truth(all_told, "every worker says what it counted")
     assert values(found["mlops_gateway_requests"], deployment="blue-1", status="2xx") == [90]
     assert values(found["mlops_gateway_requests"], deployment="green-1", status="2xx") == [10]
     assert sum(values(found["mlops_worker_requests"], deployment="blue-1", dialect="azureml", status="2xx")) == 90
@@ -107,8 +115,8 @@ def test_a_worker_counts_what_waits_what_runs_and_what_fails(short_path: Path) -
         senders = [Thread(target=worker.score, args=(body,)) for body in ("", "", "boom")]
         for sender in senders:
             sender.start()
-        await_truth(lambda: "mlops_worker_queue_length 2" in worker.metrics(), "two wait")
-        assert "mlops_worker_in_flight 1" in worker.metrics()
+        waiting = "mlops_worker_in_flight 1", "mlops_worker_queue_length 2"
+        await_truth(lambda: set(waiting) <= set(worker.metrics().splitlines()), "one runs and two wait")
         gate.touch()
         for sender in senders:
             sender.join()
@@ -118,8 +126,8 @@ def test_a_worker_counts_what_waits_what_runs_and_what_fails(short_path: Path) -
         assert values(found["mlops_worker_requests"], status="5xx") == [1]
         run = {s.name: s.value for s in found["mlops_worker_run_duration_seconds"].samples if not s.labels}
         assert run["mlops_worker_run_duration_seconds_count"] == 3
-        assert 0.9 <= run["mlops_worker_run_duration_seconds_sum"] < 60
-        assert values(found["mlops_worker_init_seconds"])[0] < 60
+        assert run["mlops_worker_run_duration_seconds_sum"] >= 0.9
+        assert values(found["mlops_worker_init_seconds"])[0] > 0
 
 
 def test_nothing_that_a_client_says_becomes_a_label(short_path: Path) -> None:

@@ -18,7 +18,11 @@ from tests.scoring.telemetry.collector import Collector, listen
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 UNSAMPLED = f"00-{TRACE}-b7ad6b7169203331-00"
-QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+PATIENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "100000"}
+"""Nothing is sent twice because a busy machine was slow to take it."""
+QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100", **PATIENT}
+NEVER = "3600000"
+"""Milliseconds that no test waits."""
 
 SCRIPT = """
 import mlops_scoring.current
@@ -44,6 +48,13 @@ def run(data):
 def collector() -> Iterator[Collector]:
     with listen(Collector()) as receiving:
         yield receiving
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor that starts later sends metrics only when it is told, and everything once."""
+    for name, value in {**PATIENT, "OTEL_METRIC_EXPORT_INTERVAL": NEVER}.items():
+        monkeypatch.setenv(name, value)
 
 
 def traced(collector_url: str, **variables: str) -> dict[str, object]:
@@ -126,6 +137,7 @@ def senders(collector: Collector) -> dict[str, dict[str, Any]]:
     return {resource["service.instance.id"]: resource for resource in resources}
 
 
+@pytest.mark.usefixtures("patient")
 def test_telemetry_of_the_gateway_changes_without_a_restart(serving: Supervised, collector: Collector) -> None:
     """A second collector gets what comes after the change, and what waited for the first one is still sent there."""
     document = serving.status()["configuration"]
@@ -140,6 +152,7 @@ def test_telemetry_of_the_gateway_changes_without_a_restart(serving: Supervised,
         assert serving.score().status == 200
 
 
+@pytest.mark.usefixtures("patient")
 def test_totals_are_since_one_moment_whatever_of_telemetry_changes(serving: Supervised, collector: Collector) -> None:
     """A new start would mean that they began anew, and all that was counted before would be counted again."""
     document = serving.status()["configuration"]
@@ -212,7 +225,7 @@ def test_callers_decide_what_is_recorded_and_a_ratio_where_they_do_not(
 
 
 def test_what_waits_is_sent_when_the_worker_is_told_to_end(start_worker: StartWorker, collector: Collector) -> None:
-    worker = start_worker(SCRIPT, **traced(collector.url, OTEL_BSP_SCHEDULE_DELAY="60000"))
+    worker = start_worker(SCRIPT, **traced(collector.url, OTEL_BSP_SCHEDULE_DELAY=NEVER))
     assert worker.ask("{}").status == 200
     assert not collector.spans
     worker.end()
