@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+from tests.e2e.greetings import deployment
 from tests.e2e.laptop import Laptop
-from tests.e2e.processes import until
+from tests.e2e.processes import Gate, until
 
 from mlops.drivers.local import admin
 from mlops.drivers.local.folders import Folders
@@ -42,6 +44,28 @@ def test_another_collector_is_no_other_version_of_anything(laptop: Laptop) -> No
     laptop.converge()
     assert json.loads(home(laptop).configuration.read_bytes()) == told
     laptop.expect(0, "drift")
+
+
+def test_status_says_that_workers_are_replaced_until_they_are(laptop: Laptop, tmp_path: Path) -> None:
+    """All are healthy, those that leave and those that come; the successor waits in its `init()`."""
+    where = {"main": deployment(environment_variables={"GATE": str(tmp_path / "gate")})}
+    laptop.declare(deployments=where, telemetry={"otlp_endpoint": "http://127.0.0.1:9"})
+    laptop.converge()
+    until(lambda: status(laptop) == ("Healthy", False), "it is settled")
+    assert "settling" not in laptop.expect(0, "status")
+    laptop.declare(deployments=where, telemetry={"otlp_endpoint": "http://127.0.0.1:99"})
+    gate = Gate(tmp_path / "gate")
+    laptop.apply()
+    with gate.held():
+        assert status(laptop) == ("Healthy", True)
+        assert laptop.expect(0, "status").splitlines()[1].endswith("  settling")
+    until(lambda: status(laptop) == ("Healthy", False), "it is settled again")
+
+
+def status(laptop: Laptop) -> tuple[str, bool]:
+    """State of the endpoint, and whether it is settling."""
+    (found,) = json.loads(laptop.run("status", "--format", "json").stdout)["objects"]
+    return found["state"], found["settling"]
 
 
 def deployments(laptop: Laptop) -> dict[str, Any]:

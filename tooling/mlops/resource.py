@@ -326,6 +326,7 @@ class Observed:
         health: How it is.
         traffic: Per live deployment, what the gateway counted.
         healths: Per live deployment, how it is, where the target tells them apart.
+        settling: Whether the target is still on its way to what it was told, however healthy it is meanwhile.
     """
 
     address: Address
@@ -335,6 +336,7 @@ class Observed:
     health: Health = field(default_factory=Health)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     healths: Mapping[str, Health] = field(default_factory=dict)
+    settling: bool = False
 
     def health_of(self, deployments: Iterable[str]) -> Health:
         """The worst health among some live deployments; that of the whole where the target does not tell them apart."""

@@ -62,6 +62,11 @@ def test_each_deployment_has_a_health_of_its_own() -> None:
     assert observed.health_of(["unknown"]) == observed.health_of([]) == observed.health
 
 
+@pytest.mark.parametrize(("answer", "settling"), [({"settled": False}, True), ({"settled": True}, False), ({}, False)])
+def test_what_is_on_its_way_is_told(answer: dict[str, JSON], settling: bool) -> None:  # noqa: FBT001
+    assert to_observed(HOME, "here", answer).settling is settling
+
+
 def test_silence_is_unhealthy() -> None:
     observed = to_silent(HOME, "here", {})
     assert observed.health.state is HealthState.UNHEALTHY

@@ -26,6 +26,7 @@ class Live:
     outputs: dict[str, str] = field(default_factory=lambda: {"scoring_uri": "http://127.0.0.1:8600/score"})
     note: str = ""
     collected: dict[str, Collected | None] = field(default_factory=dict)
+    settling: bool = False
 
 
 def test_status_is_a_table() -> None:

@@ -33,6 +33,7 @@ class ObjectStatus:
         outputs: What it offers.
         note: A rollout under way, or that it is not ours.
         collected: Of each deployment that collects data, how much; None where it does not say.
+        settling: Whether the target is still on its way to what it was told.
     """
 
     address: Address
@@ -44,6 +45,7 @@ class ObjectStatus:
     outputs: Mapping[str, str]
     note: str = ""
     collected: Counts = field(default_factory=dict)
+    settling: bool = False
 
 
 def _serves(observed: Observed) -> Iterator[str]:
@@ -92,6 +94,7 @@ def _scope_status(scope: StageScope) -> Iterator[ObjectStatus]:
                 observed.outputs,
                 _note(observed, state),
                 counts.get(observed.address, {}),
+                observed.settling,
             )
     for address, applied in state.applied.items():
         if address not in seen:

@@ -61,6 +61,10 @@ class Status(Protocol):
     def collected(self) -> Mapping[str, Collected | None]:
         """Of each deployment that collects data, how much; None where it does not say."""
 
+    @property
+    def settling(self) -> bool:
+        """Whether the target is still on its way to what it was told."""
+
 
 def _state(health: Health) -> Cell:
     ready = f" {health.ready}/{health.wanted}" if health.ready is not None and health.wanted is not None else ""
@@ -84,7 +88,7 @@ def _data(item: Status) -> Cell:
 
 
 def _row(item: Status) -> tuple[str | Cell, ...]:
-    about = "; ".join(filter(None, (item.health.reason, item.note)))
+    about = "; ".join(filter(None, (item.health.reason, item.note, "settling" if item.settling else "")))
     since = time_text(item.since) if item.since is not None else ""
     where = item.outputs.get("scoring_uri", "")
     return str(item.address), _state(item.health), ", ".join(item.serves), _data(item), since, where, about
@@ -137,6 +141,7 @@ def render_status_json(stage: str, items: Sequence[Status]) -> str:
             "since": iso(item.since) if item.since is not None else None,
             "outputs": dict(item.outputs),
             "note": item.note,
+            "settling": item.settling,
             "collected": {name: _counts_json(found) for name, found in item.collected.items()},
         }
         for item in items

@@ -16,6 +16,7 @@ def command(*, stage: str | None, shared: bool) -> None:
     """Show what is live, and how it is.
 
     States are Healthy, Transitioning, Unhealthy, Unschedulable and Failed, with the reason and the log's last lines.
+    'settling' is what is still on its way to what it was told, such as workers that are replaced one by one.
     Where data is collected, how many events were kept and lost since the workers began.
     """
     workspace = open_here()

@@ -42,6 +42,7 @@ def to_observed(home: Home, compute: str, said: Mapping[str, JSON]) -> Observed:
         worst(healths.values()),
         {name: _traffic(mapping(value)) for name, value in deployments.items()},
         healths,
+        settling=said.get("settled") is False,
     )
 
 
