@@ -337,3 +337,41 @@ def test_the_signing_key_before_is_believed_until_its_tokens_have_ended_and_no_l
     moment[0] += 1
     assert not is_let_in(leaked)
     assert is_let_in(store.credentials.signing)
+
+
+def test_tokens_outlive_a_restart_before_the_rotation(supervised: Supervised, code: Path) -> None:
+    """Also those that were issued for longer than tokens live now, by a supervisor that was killed."""
+    start(supervised, code, "aml_token", token_seconds=6000)
+    old = ask(supervised.admin, "POST", "/token").json
+    assert supervised.process is not None
+    supervised.process.kill()
+    supervised.process.wait()
+    start(supervised, code, "aml_token", token_seconds=1)
+    assert regenerate(supervised, "signing").status == 200
+    assert ask(supervised.port, body="{}", headers=bearer(old["token"])).status == 200
+    path = supervised.directory / "credentials.json"
+    assert json.loads(path.read_bytes())["previous_until"] >= old["expires_at"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_how_long_tokens_live_is_written_seldom_and_never_too_late(tmp_path: Path) -> None:
+    moment = [NOW]
+    kept: set[int] = set()
+    store = CredentialStore(Directory(tmp_path), lambda: moment[0])
+    for _ in range(200):
+        end = store.issue("fraud", 100).expires_at
+        kept.add(CredentialStore(Directory(tmp_path)).credentials.tokens_until)
+        assert end <= max(kept) <= end + 10
+        moment[0] += 1
+    assert len(kept) == 19, "every eleventh second"
+
+
+def test_a_disk_that_takes_nothing_keeps_nobody_from_a_token(tmp_path: Path) -> None:
+    store = CredentialStore(Directory(tmp_path), lambda: NOW)
+    path = tmp_path / "credentials.json"
+    path.unlink()
+    path.mkdir()
+    assert store.issue("fraud", 1000).expires_at == NOW + 1000
+    path.rmdir()
+    store.regenerate("signing", 100)
+    assert store.credentials.previous_until == NOW + 1000 + SKEW_SECONDS

@@ -24,7 +24,7 @@ async def credentials(front: Front, body: bytes = b"") -> Reply:
 async def token(front: Front, body: bytes) -> Reply:
     """A new token."""
     del body
-    return 200, front.issue_token()
+    return 200, await front.issue_token()
 
 
 async def regenerate(front: Front, body: bytes) -> Reply:

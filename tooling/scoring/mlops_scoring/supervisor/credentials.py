@@ -6,6 +6,7 @@ environment of a worker, not in a log.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -23,6 +24,10 @@ FORMAT = 1
 """Version of the file."""
 
 _SECRET_BYTES = 32
+_AHEAD = 10
+"""The end of tokens is kept on disk for a tenth of their life ahead, so that few of them need a write."""
+
+_log = logging.getLogger("mlops_scoring.supervisor")
 
 KeyType = Literal["primary", "secondary", "signing"]
 """What can be made anew: one of the two keys, or the key that tokens are signed with."""
@@ -41,6 +46,7 @@ class Credentials:
         secondary: The second key, so that either can be made anew while clients use the other.
         signing: Signs new tokens.
         previous: Signed the tokens before; believed until `previous_until`, and no longer, in seconds since the epoch.
+        tokens_until: No token that was issued ends later.
     """
 
     primary: str
@@ -48,6 +54,7 @@ class Credentials:
     signing: SigningKey
     previous: SigningKey | None = None
     previous_until: int = 0
+    tokens_until: int = 0
 
     def document(self) -> dict[str, object]:
         """The file's content."""
@@ -58,6 +65,7 @@ class Credentials:
             "signing_key": _key_document(self.signing),
             "previous_signing_key": None if self.previous is None else _key_document(self.previous),
             "previous_until": self.previous_until,
+            "tokens_until": self.tokens_until,
         }
 
 
@@ -95,6 +103,7 @@ def parse_credentials(data: bytes) -> Credentials:
         signing=_signing_key(fields.below("signing_key")),
         previous=None if previous is None else _signing_key(fields.below("previous_signing_key")),
         previous_until=fields.whole("previous_until", 0, most=2**53),
+        tokens_until=fields.whole("tokens_until", 0, most=2**53),
     )
     fields.finish()
     if problems:
@@ -132,7 +141,6 @@ class CredentialStore:
         self._directory = directory
         self._clock = clock
         self._path: Path = directory.root / "credentials.json"
-        self._last_end = 0  # of the tokens issued by this process; `token_seconds` may have been longer then
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -141,6 +149,7 @@ class CredentialStore:
         else:
             self.credentials = parse_credentials(data)
             self._path.chmod(0o600)
+        self._last_end = self.credentials.tokens_until  # `token_seconds` may have been longer when they were issued
 
     def guard(self, mode: AuthMode, endpoint: str) -> Guard:
         """What stands before the endpoint now."""
@@ -162,7 +171,7 @@ class CredentialStore:
                 assert_never(never)
 
     def regenerate(self, key_type: KeyType, token_seconds: int, *, revoke: bool = False) -> None:
-        """Make one secret anew, on disk first; may be called in a thread, one call at a time.
+        """Make one secret anew, on disk first; may be called in a thread, one call of this and `issue` at a time.
 
         Args:
             key_type: Which one.
@@ -195,9 +204,21 @@ class CredentialStore:
                 assert_never(never)
 
     def issue(self, endpoint: str, seconds: int) -> Token:
-        """A token for the endpoint."""
+        """A token for the endpoint; may be called in a thread, one call of this and `regenerate` at a time.
+
+        On disk is how long tokens live before one is given away, so that a rotation after a restart refuses none. Where
+        the disk does not take that, there is a token nevertheless.
+        """
         token = issue(self.credentials.signing, endpoint, self._clock(), seconds)
         self._last_end = max(self._last_end, token.expires_at)
+        if token.expires_at > self.credentials.tokens_until:
+            changed = replace(self.credentials, tokens_until=token.expires_at + seconds // _AHEAD)
+            try:
+                self._directory.write(self._path, changed.document())
+            except OSError as error:
+                _log.warning("after a restart nobody will know how long tokens live: %s", error.strerror)
+            else:
+                self.credentials = changed
         return token
 
 

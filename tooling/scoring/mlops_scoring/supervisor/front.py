@@ -126,9 +126,11 @@ class Front:
             await asyncio.to_thread(self.credentials.regenerate, key_type, seconds, revoke=revoke)
             self._gateway.guard = self.credentials.guard(self._configuration.auth.mode, self._configuration.endpoint)
 
-    def issue_token(self) -> dict[str, object]:
+    async def issue_token(self) -> dict[str, object]:
         """A new token, as the admin interface answers it."""
-        token = self.credentials.issue(self._configuration.endpoint, self._configuration.auth.token_seconds)
+        async with self._changing:
+            found = self._configuration
+            token = await asyncio.to_thread(self.credentials.issue, found.endpoint, found.auth.token_seconds)
         return {"token": token.text, "expires_at": token.expires_at, "refresh_after": token.refresh_after}
 
     async def close(self, delay: float, seconds: float) -> None:
