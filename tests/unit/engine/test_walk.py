@@ -69,7 +69,7 @@ def test_as_many_changes_at_a_time_as_allowed_and_no_more(bound: int) -> None:
         with lock:
             running += 1
             most = max(most, running)
-        full.wait(timeout=30)
+        full.wait(timeout=100)
         with lock:
             running -= 1
 

@@ -67,6 +67,8 @@ def test_a_lock_file_that_may_be_in_use_is_left_and_named(root: Path) -> None:
     lock = root / ".git" / f"{NAME}.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
+    soon = time.time() + 3600  # however slow this machine is, it does not look as if somebody had left it
+    os.utime(lock, (soon, soon))
     with pytest.raises(MlopsError, match="A lock file of Git stays") as caught:
         _move(root, RefUpdate(NAME, commit(root, "1"), None))
     assert caught.value.diagnostics[0].command == f"rm {lock}"

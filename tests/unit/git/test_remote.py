@@ -111,7 +111,7 @@ def test_two_that_fetch_at_once_into_one_clone_both_succeed(clone: Path) -> None
 
         def look() -> None:
             try:
-                fetch(GitRepository.open(clone).command, "origin", (REFSPEC,))
+                fetch(GitRepository.open(clone).command, "origin", (REFSPEC,), patience=100)
             except MlopsError as error:
                 failed.append(error)  # noqa: B023 - the threads end within this round
 

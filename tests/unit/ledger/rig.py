@@ -46,7 +46,7 @@ class ManualClock:
     """Time that stands still until somebody waits in the thread that made it, or turns it.
 
     Other threads wait for real, until the time has come by this clock, or it is stopped with all that wait for it;
-    `waiting` says how many do.
+    `waiting` says how many do, and `waits` how many ever did.
     """
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
@@ -55,6 +55,7 @@ class ManualClock:
         self.before_wait: Callable[[], None] = lambda: None
         self.stopped = False
         self.waiting = 0
+        self.waits = 0
         self._owner = threading.get_ident()
 
     def time(self) -> float:
@@ -80,6 +81,7 @@ class ManualClock:
             self.pass_(seconds)
             return event.is_set()
         due = self.up + seconds
+        self.waits += 1
         self.waiting += 1
         try:
             while self.up < due:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from tests.scoring.rig import free_port
 
 from mlops.drivers.local.driver import LocalDriver
 from mlops.drivers.local.folders import Folders
@@ -19,9 +20,7 @@ from mlops.errors import TargetError
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
         yield listener.getsockname()[1]
 
 
