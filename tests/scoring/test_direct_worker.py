@@ -171,7 +171,7 @@ def test_a_worker_that_hangs_is_not_live_though_its_client_went(tmp_path: Path, 
         rig.await_truth(lambda: worker.admin_status("/healthz/live") == 503, "its only thread hangs")
         gate.touch()
         rig.await_truth(lambda: worker.admin_status("/healthz/live") == 200, "it works again")
-        assert worker.ask("{}").status == 200
+        rig.await_truth(lambda: worker.ask("{}").status == 200, "and answers")
 
 
 def test_a_stream_that_begins_after_its_timeout_is_counted_once(tmp_path: Path) -> None:
@@ -205,9 +205,7 @@ def test_an_answer_that_cannot_be_written_is_a_500_in_the_log(tmp_path: Path, st
             for order in orders:
                 body = json.dumps({**order, "stream": streamed}).encode()
                 client.sendall(head(body) + body)
-                received = b""
-                while not received.endswith(b"}"):
-                    received += client.recv(65536)
+                received = rig.receive(client, lambda received: received.endswith(b"}"))
                 assert received.startswith(b"HTTP/1.1 500 Internal Server Error\r\n"), (order, received)
         assert (answered(worker, "5xx"), answered(worker, "2xx")) == (len(orders), 0)
         said = [str(record["message"]) for record in worker.records()]

@@ -102,8 +102,9 @@ def test_answers_for_which_there_was_no_deployment_are_counted_and_logged(superv
     refused = [line for line in metrics.splitlines() if line.startswith("mlops_gateway_refused_total{")]
     assert refused == [f'mlops_gateway_refused_total{{status="{status}"}} 1' for status in (404, 503)]
     log = supervised.directory / "logs" / "supervisor.log"
-    await_truth(lambda: log.read_text(encoding="utf-8").count("mlops_scoring.access") >= 2, "both are written")
-    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    await_truth(lambda: log.read_text(encoding="utf-8").count("mlops_scoring.access") >= 3, "all are written")
+    written = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    records = [json.loads(line) for line in written if line.endswith("\n")]
     lines = [record for record in records if record["logger"] == "mlops_scoring.access"]
     assert [(line["status"], line["deployment"]) for line in lines[:2]] == [(503, None), (404, None)]
     assert [line["reason"] for line in lines[:2]] == [
@@ -136,7 +137,8 @@ def settings(timeout: int = 60000, concurrency: int = 1, wait: int = 60000) -> d
 
 def start_limited(supervised: Supervised, code: Path, limits: dict[str, int], count: int = 1) -> None:
     deployment = make_deployment(code, request_settings=limits, instance_count=count)
-    supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))
+    document = supervised.document({"blue-1": deployment}, {"blue-1": 100})
+    supervised.start({**document, "limits": {"slowest_rate": 0}})  # clients may pause
     supervised.await_state("blue-1", "Healthy")
 
 
@@ -179,9 +181,9 @@ def test_a_request_that_takes_too_long_gets_504_and_its_worker_is_busy_until_run
     late = supervised.score({"gate": str(tmp_path / "gate")})
     assert (late.status, late.json) == (504, {"message": "Scoring timeout after 1500 ms"})
     assert supervised.score().status == 429
+    assert supervised.report("blue-1")["errors"] == 1
     (tmp_path / "gate").touch()
     await_truth(lambda: supervised.score().status == 200, "the worker is free again")
-    assert supervised.report("blue-1")["errors"] == 1
 
 
 def test_a_client_that_leaves_the_queue_costs_no_run(supervised: Supervised, tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_clients_cannot_take_the_files_that_workers_need(supervised: Supervised,
         for client in first:
             client.sendall(b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         assert [client.recv(12) for client in first] == [b"HTTP/1.1 200"] * 6
-    log = (supervised.directory / "logs" / "supervisor.log").read_text(encoding="utf-8")
-    assert "allows 136 connections of clients, not 2048" in log
+    log, told = supervised.directory / "logs" / "supervisor.log", "allows 136 connections of clients, not 2048"
+    await_truth(lambda: told in log.read_text(encoding="utf-8"), "it is told")
 
 
 def test_a_probe_that_cannot_be_made_says_nothing_of_the_worker(short_path: Path) -> None:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.scoring.rig import Supervised, ask, await_truth, connect, is_running, make_deployment
+from tests.scoring.processes import is_running
+from tests.scoring.rig import Supervised, ask, await_truth, connect, make_deployment
 
 UPLOAD = json.dumps({"text": "x" * 3_000_000}).encode()
 HEAD = b"POST /score HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(UPLOAD)

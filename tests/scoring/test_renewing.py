@@ -124,7 +124,7 @@ def test_a_deployment_that_leaves_meanwhile_takes_the_successor_along(supervised
     await_truth(lambda: (gated / "began").read_text() == "bb", "the successor begins")
     assert supervised.put(supervised.document({}, {})).status == 200
     await_truth(lambda: not supervised.worker_pids(), "neither is left")
-    assert supervised.status()["settled"] is True
+    await_truth(lambda: supervised.status()["settled"], "and that is all")
 
 
 def test_workers_that_start_later_have_it_too(supervised: Supervised, gated: Path, collector: Collector) -> None:

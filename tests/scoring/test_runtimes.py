@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scoring.rig import Worker, launch_worker, make_deployment
+from tests.scoring.rig import Worker, await_truth, launch_worker, make_deployment
 from tests.scoring.serving_models import CLASSES, ModelWorkers, ServeModel
 
 
@@ -220,14 +221,15 @@ def test_a_session_has_the_threads_that_are_asked_for(
 ) -> None:
     """Threads of a session are the process's beyond those that a session of one thread has."""
 
-    def count(**variables: str) -> int:
+    def ask_one(**variables: str) -> Callable[[], int]:
         limits = {"max_concurrent_requests_per_instance": concurrency}
         variables["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's own threads
         worker = serve("onnx", "onnx", environment_variables=variables, request_settings=limits)
         assert worker.ask(json.dumps({"data": [[1, 2, 3, 4]]})).status == 200
-        return len(list(Path(f"/proc/{worker.process.pid}/task").iterdir()))
+        return lambda: len(list(Path(f"/proc/{worker.process.pid}/task").iterdir()))
 
-    assert count(OMP_NUM_THREADS=threads) - count(OMP_NUM_THREADS="1") == expected - 1
+    found, single = ask_one(OMP_NUM_THREADS=threads), ask_one(OMP_NUM_THREADS="1")
+    await_truth(lambda: found() - single() == expected - 1, "no other thread is about to begin or to end")
 
 
 def test_whole_numbers_are_taken_for_others_by_mlflow_models(serve: ServeModel) -> None:

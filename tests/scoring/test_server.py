@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.scoring import rig
+from tests.scoring.processes import is_running
 
 from mlops_scoring.supervisor.restarting import Restarts
 
@@ -128,17 +130,28 @@ def test_who_waits_too_long_gets_429_with_retry_after(tmp_path: Path) -> None:
 
 def test_a_request_that_takes_too_long_gets_504(tmp_path: Path) -> None:
     limits = {**REFUSING, "request_timeout_ms": 1000, "max_queue_wait_ms": 60000}
+    gate = tmp_path / "gate"
     with serving(configure(tmp_path, request_settings=limits), "--workers", "1") as server:
-        late = server.score(sleep=3)
+        late = server.score(gate=str(gate))
         assert (late.status, late.json) == (504, {"message": "Scoring timeout after 1000 ms"})
-        assert server.score().status == 200, "the next one waits until run() has returned"
+        asking, answers = server.in_background()
+        rig.await_truth(lambda: waiting(server) == 1, "the next one waits until run() has returned")
+        gate.touch()
+        asking.join()
+        assert [answer.status for answer in answers] == [200]
+
+
+def waiting(server: Server) -> float:
+    """Requests that wait for a thread of the only worker."""
+    text = rig.ask(server.admin, "GET", "/metrics").body.decode()
+    return sum(float(value) for value in re.findall(r"^mlops_worker_queue_length\{.*\} (\S+)$", text, re.MULTILINE))
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     with serving(configure(tmp_path), "--workers", "1") as server:
         pid = server.score().json["pid"]
         os.kill(pid, signal.SIGKILL)
-        rig.await_truth(lambda: not rig.is_running(pid), "it is gone")
+        rig.await_truth(lambda: not is_running(pid), "it is gone")
 
         rig.await_truth(lambda: another_answers(server, pid), "another one answers")
         assert "was killed by SIGKILL" in server.output.read_text()
@@ -152,12 +165,12 @@ def another_answers(server: Server, pid: int) -> bool:
         return False
 
 
-PROBE = {"initial_delay": 0, "period": 0.1, "timeout": 1, "success_threshold": 1, "failure_threshold": 3}
+PROBE = {"initial_delay": 0, "period": 0.1, "timeout": 1, "success_threshold": 1, "failure_threshold": 5}
 
 
 def replaced(server: Server, pid: int) -> None:
     """Wait until a worker was ended and another one answers."""
-    rig.await_truth(lambda: not rig.is_running(pid), "the worker was ended")
+    rig.await_truth(lambda: not is_running(pid), "the worker was ended")
     rig.await_truth(lambda: another_answers(server, pid), "another one answers")
     rig.await_truth(lambda: server.probe("ready") == 200, "there is another one")
     assert "the liveness probe failed" in server.output.read_text()
@@ -287,12 +300,14 @@ def test_metrics_of_all_workers_are_joined(tmp_path: Path) -> None:
         for _ in range(10):
             assert server.score().status == 200
 
+        text = ""
+
         def all_up() -> bool:
+            nonlocal text
             text = rig.ask(server.admin, "GET", "/metrics").body.decode()
             return all(f'mlops_worker_up{{deployment="blue",worker="{number}"}} 1\n' in text for number in (0, 1))
 
         rig.await_truth(all_up, "both workers are up")
-        text = rig.ask(server.admin, "GET", "/metrics").body.decode()
         counted = [line for line in text.splitlines() if line.startswith("mlops_worker_requests_total{")]
         assert sum(float(line.rpartition(" ")[2]) for line in counted) == 10
         assert rig.ask(server.port, "GET", "/metrics").status == 404, "clients do not see them"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.scoring.rig import Supervised, ask, await_truth, connect, make_code, make_deployment
+from tests.scoring.rig import Supervised, ask, await_truth, connect, make_code, make_deployment, receive
 
 STREAMING = """
 import json, os, threading
@@ -36,9 +36,10 @@ def run(request):
 @pytest.fixture
 def streaming(supervised: Supervised, tmp_path: Path) -> Supervised:
     """An endpoint whose script streams."""
-    one = {"request_timeout_ms": 20000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 20000}
+    one = {"request_timeout_ms": 60000, "max_concurrent_requests_per_instance": 1, "max_queue_wait_ms": 60000}
     deployment = make_deployment(make_code(tmp_path / "streaming", STREAMING), request_settings=one)
-    supervised.start(supervised.document({"blue-1": deployment}, {"blue-1": 100}))
+    document = supervised.document({"blue-1": deployment}, {"blue-1": 100})
+    supervised.start({**document, "limits": {"slowest_rate": 0}})  # clients may pause
     supervised.await_state("blue-1", "Healthy")
     return supervised
 
@@ -57,13 +58,10 @@ def test_pieces_come_as_they_are_made(streaming: Supervised, tmp_path: Path) -> 
     go = tmp_path / "go"
     with connect(streaming.port) as client:
         client.sendall(head(order(tmp_path, wait_at=1, until=str(go))))
-        received = b""
-        while b"xxxx" not in received:
-            received += client.recv(65536)
+        received = receive(client, lambda received: b"xxxx" in received)
         assert b"transfer-encoding: chunked" in received.lower()
         go.touch()
-        while not received.endswith(b"0\r\n\r\n"):
-            received += client.recv(65536)
+        received += receive(client, lambda rest: (received + rest).endswith(b"0\r\n\r\n"))
     assert received.count(b"xxxx") == 3
 
 
@@ -94,7 +92,9 @@ def test_a_slow_reader_holds_the_script_back(streaming: Supervised, tmp_path: Pa
         assert last < count / 2, "what nobody has read is not made"
         received = 1
         while received < count * size:
-            received += len(client.recv(1 << 20))
+            piece = client.recv(1 << 20)
+            assert piece, f"the connection ended after {received} bytes"
+            received += len(piece)
     await_truth(lambda: made.read_text() == str(count - 1), "it went on to its end")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
 import pytest
 from tests.scoring.environments import make_environment, run_in
 from tests.scoring.load import Target, background
-from tests.scoring.rig import Supervised, ask, await_truth, is_running, make_deployment
+from tests.scoring.processes import is_running, kill
+from tests.scoring.rig import Supervised, ask, await_truth, make_deployment
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_an_endpoint_lives_through_changes_kills_and_its_end(supervised: Supervi
             load.wait_for_more(50)
     assert load.report().failures == 0
     pids = supervised.worker_pids()
-    os.kill(min(pids), signal.SIGKILL)
+    kill(min(pids))
     assert [supervised.score().status for _ in range(20)] == [200] * 20
     replaced = {"ready": 2, "restarts": 1, "errors": 0}
     await_truth(lambda: supervised.report("blue-3").items() >= replaced.items(), "it is replaced")

@@ -143,11 +143,12 @@ class WorkerProcess:
 
     async def stop(self, grace: float | None) -> None:
         """Ask it to finish, and end it when it has not after `grace` seconds; None waits for ever."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
-        await asyncio.wait([self.exited], timeout=grace)
-        self.kill()
-        await self.exited
+        if not self.exited.done():  # else nothing is awaited, and no end of its task can leave something open
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            await asyncio.wait([self.exited], timeout=grace)
+            self.kill()
+            await self.exited
         self.close()
 
     def close(self) -> None:
