@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,7 @@ from mlops.rollout import to_live
 
 T = TypeVar("T")
 
-DEADLINE = 60.0
+DEADLINE = 100.0
 PORTS = "18600-18799"
 
 _SCRIPT = """import json, os
@@ -77,6 +78,14 @@ def until(condition: Callable[[], T | None], what: str) -> T:
             return value
         time.sleep(0.02)
     raise AssertionError(f"{what} did not come about within {DEADLINE:.0f} s")
+
+
+def listen(port: int) -> socket.socket | None:
+    """Listen on a port; None where it is taken, as it is until the last file of a killed process is closed."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
 
 
 def stamp_for(resource: Resource, project: str = "project", stage: str = "dev") -> Stamp:
@@ -232,12 +241,12 @@ class Bench:
         return found.get(address)
 
     def settled(self, name: str = "echo") -> Health:
-        """The endpoint's health once its workers have said how they are."""
+        """The endpoint's health once its workers have said how they are; a busy machine's supervisor may be silent."""
+        moving = {HealthState.TRANSITIONING, HealthState.UNHEALTHY}
 
         def health() -> Health | None:
             observed = self.observe(name)
-            moving = observed is None or observed.health.state is HealthState.TRANSITIONING
-            return None if observed is None or moving else observed.health
+            return None if observed is None or observed.health.state in moving else observed.health
 
         return until(health, f"a state of {name}")
 

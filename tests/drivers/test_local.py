@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.drivers.bench import listen, until
 
 from mlops.drivers.local import admin, process
 from mlops.errors import NotFound, TargetError
@@ -118,9 +118,9 @@ def test_init_that_fails_says_so_in_one_line_with_the_log(bench: Bench) -> None:
     assert health.state is HealthState.FAILED
     assert "no weights" in health.reason
     assert "\n" not in health.reason
-    assert any("no weights" in line for line in health.log)
-    lines = list(bench.driver().logs(bench.resource().address, "blue", 50))
-    assert any("looking for weights" in line for line in lines)
+    until(lambda: any("no weights" in line for line in bench.settled().log), "what init() raised")
+    logs, address = bench.driver().logs, bench.resource().address
+    until(lambda: any("looking for weights" in line for line in logs(address, "blue", 50)), "what init() printed")
 
 
 def test_variables_come_from_git_and_nowhere_else(bench: Bench) -> None:
@@ -157,9 +157,7 @@ def test_deleting_drains_and_gives_the_port_back(bench: Bench) -> None:
     bench.driver().delete(bench.resource().address)
     assert not home.folder.exists()
     assert not home.admin.exists()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", int(outputs["port"])))
+    until(lambda: listen(int(outputs["port"])), "a free port").close()
 
 
 def test_each_stage_leaves_the_others_endpoint_alone(bench: Bench) -> None:

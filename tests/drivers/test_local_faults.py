@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.drivers.bench import until
+from tests.drivers.bench import listen, until
 
 from mlops.drivers.local import process
 from mlops.drivers.local.home import read_home
@@ -89,7 +88,7 @@ def test_a_command_killed_at_any_moment_is_made_good_by_the_next(fresh_bench: Be
         caller.kill()
     bench.put(bench.resource())
     serves(bench, "one")
-    assert len(supervisors(bench.root)) == 1
+    until(lambda: len(supervisors(bench.root)) == 1, "one supervisor")
     assert not list(bench.folders.environments.glob("*/.complete.*"))
 
 
@@ -101,16 +100,8 @@ def test_two_commands_at_once_make_one_of_everything(fresh_bench: Bench) -> None
     assert [caller.returncode for caller in callers] == [0, 0, 0]
     assert len(outputs) == 1
     serves(bench, "one")
-    assert len(supervisors(bench.root)) == 1
+    until(lambda: len(supervisors(bench.root)) == 1, "one supervisor")
     assert len(list(bench.folders.environments.glob("[0-9a-f]*/.complete"))) == 1
-
-
-def listen(port: int) -> socket.socket | None:
-    """Listen on a port; None where it is taken, as it is until the last file of a killed process is closed."""
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError:
-        return None
 
 
 def test_a_stranger_on_the_port_is_named_and_left_alone(bench: Bench) -> None:
@@ -168,7 +159,7 @@ def test_a_supervisor_that_hangs_can_be_deleted(bench: Bench) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     bench.driver().delete(bench.resource().address)
-    assert supervisors(bench.folders.endpoints) == []
+    until(lambda: not supervisors(bench.folders.endpoints), "the end of the supervisor")
     assert bench.observe() is None
 
 

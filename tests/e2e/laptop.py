@@ -175,13 +175,13 @@ class Laptop:
     def check_single(self, workers: int = 1, name: str = "hello") -> None:
         """One endpoint, one supervisor, so many workers, one folder."""
         assert self.left() == [name]
-        assert len(self.supervisors()) == 1
+        until(lambda: len(self.supervisors()) == 1, "one supervisor")
         until(lambda: len(self.workers()) == workers, f"{workers} workers")
 
     def check_gone(self) -> None:
         """No process, no folder, no port."""
         assert self.left() == []
-        assert self.supervisors() == []
+        until(lambda: not self.supervisors(), "the end of all supervisors")
         until(lambda: not self.workers(), "the end of all workers")
 
     def ask(self, name: str = "hello") -> Mapping[str, object]:
@@ -216,6 +216,7 @@ class Laptop:
             process.communicate()
         for pid in self.supervisors():
             kill(pid)
+        until(lambda: not self.workers(), "the end of all workers")
         for folder in self.sockets():
             shutil.rmtree(folder)
 

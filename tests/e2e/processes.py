@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-DEADLINE = 60.0
+DEADLINE = 100.0
 
 
 def until(condition: Callable[[], T | None], what: str) -> T:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import MLOPS, Laptop, lines
+from tests.e2e.processes import until
 
 ADDRESS = "endpoint/hello@here"
 
@@ -185,7 +186,7 @@ def test_status_score_and_logs_meet_the_live_endpoint(applied: Laptop, tmp_path:
     failed = applied.run("score", "hello", str(request))
     assert failed.returncode == 1
     assert "answered with status 500" in failed.stderr
-    assert "JSONDecodeError" in applied.expect(0, "logs", "hello", "--lines", "200")
+    until(lambda: "JSONDecodeError" in applied.expect(0, "logs", "hello", "--lines", "200"), "the error in the log")
     assert 'Did you mean "hello"?' in applied.run("score", "helo").stderr
     assert 'Did you mean "main"?' in applied.run("logs", "hello", "--deployment", "mian").stderr
 

@@ -16,7 +16,9 @@ from mlops.errors import Exit
 from mlops.resource import Event
 
 ROUNDS = 4
-SLOW = {"strategy": "canary", "weights": [50], "soak": "50s"}
+ENDLESS = {"max_error_rate": "100%", "min_requests": 10**9, "deadline": "1h"}
+SLOW = {"strategy": "canary", "weights": [50], "checks": ENDLESS}
+"""A canary that a run watches until it is stopped, however slow this machine is."""
 LINES = {"create": 16, "promote": 20, "delete": 8}
 """How many lines an apply says when nobody kills it, roughly."""
 

@@ -54,7 +54,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     _expect(root, 0, "destroy", "--stage", "dev", "--yes")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_run_promote_return_and_ask(clone: Path) -> None:
     """Deploy all, promote digits by one line, let a bad version be returned, and read who did what."""
     shown = subprocess.run([sys.executable, "tooling/tour.py"], cwd=clone, capture_output=True, text=True, check=False)

@@ -94,10 +94,11 @@ class Scene:
         return found
 
     def collected(self, designation: str) -> list[dict[str, Any]]:
-        """Every event of a collection."""
+        """Every event of a collection that is written to its end."""
         folder = self.laptop.root / ".mlops" / "collected" / "here" / "hello" / "greeting" / "1" / designation
         files = sorted(folder.rglob("*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 @pytest.fixture(scope="module")

@@ -206,7 +206,7 @@ def both_apply(story: Story) -> list[Locked]:
 
     def hold(_progress: object) -> None:
         inside.set()
-        assert leave.wait(timeout=60)
+        assert leave.wait(timeout=200)
 
     def apply_slowly() -> None:
         conduct = replace(colleague.conduct, progress=hold)
@@ -214,7 +214,7 @@ def both_apply(story: Story) -> list[Locked]:
 
     thread = threading.Thread(target=apply_slowly)
     thread.start()
-    assert inside.wait(timeout=60)
+    assert inside.wait(timeout=200)
     story.apply("dev")
     if isinstance(story.refused, Locked):
         told.append(story.refused)
