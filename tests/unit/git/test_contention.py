@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.scoring.rig import is_running
+from tests.scoring.processes import is_running
 from tests.unit.git.room import commit, git, make_repository
 
 from mlops.errors import MlopsError
@@ -29,8 +29,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_ref_that_moved_is_worth_another_try_where_any_value_will_do() -> None:
-    assert Contention().wait(MOVED, moved=True)
-    assert not Contention().wait(MOVED)
+    assert Contention(100).wait(MOVED, moved=True)
+    assert not Contention(100).wait(MOVED)
 
 
 def test_patience_ends() -> None:
@@ -39,7 +39,7 @@ def test_patience_ends() -> None:
 
 @pytest.mark.parametrize("messages", ["", "fatal: unable to access: Could not resolve host", "fatal: bad object"])
 def test_other_troubles_are_not_waited_for(messages: str) -> None:
-    assert not Contention().wait(messages, moved=True)
+    assert not Contention(100).wait(messages, moved=True)
 
 
 def test_a_lock_file_elsewhere_is_never_touched(tmp_path: Path) -> None:
