@@ -49,16 +49,50 @@ def sharing(folder: Path, python: str | None = None, workers: int = 2, **limits:
         yield server
 
 
+class Visit:
+    """A request that is inside `run()` until there is its gate.
+
+    Attributes:
+        refused: Whether it came to a busy worker, as a few may where the machine lets an idle one wait for a second.
+    """
+
+    def __init__(self, server: Server, gate: Path, stack: ExitStack) -> None:
+        self.refused = False
+        self._server = server
+        self._gate = gate
+        self._begun = gate.with_name(f"{gate.name}.begun")
+        self._stack = stack
+        self._come()
+
+    def _come(self) -> None:
+        self._client = self._stack.enter_context(rig.connect(self._server.port))
+        self._client.sendall(post({"gate": str(self._gate)}))
+
+    def enter(self) -> int:
+        """Wait until it is inside, and come again where it is refused; the pid of the worker."""
+        rig.await_truth(self._is_inside, "it is inside run()")
+        return int(self._begun.read_text())
+
+    def _is_inside(self) -> bool:
+        if select.select([self._client], [], [], 0)[0]:
+            assert self._client.recv(65536).startswith(b"HTTP/1.1 429 ")
+            self.refused = True
+            self._come()
+        return self._begun.exists() and bool(self._begun.read_text())
+
+    def leave(self) -> None:
+        """Let it be answered."""
+        self._gate.touch()
+        assert self._client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 @contextmanager
 def held(server: Server, gate: Path) -> Iterator[int]:
     """A request that is inside `run()`; the pid of its worker."""
-    begun = gate.with_name(f"{gate.name}.begun")
-    with rig.connect(server.port) as client:
-        client.sendall(post({"gate": str(gate)}))
-        rig.await_truth(lambda: begun.exists() and begun.read_text(), "it is inside run()")
-        yield int(begun.read_text())
-        gate.touch()
-        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    with ExitStack() as stack:
+        visit = Visit(server, gate, stack)
+        yield visit.enter()
+        visit.leave()
 
 
 def post(order: object) -> bytes:
@@ -79,26 +113,27 @@ def python(request: pytest.FixtureRequest, test_cache: Path) -> str | None:
 
 
 def test_no_client_waits_at_a_busy_worker_while_another_is_idle(tmp_path: Path, python: str | None) -> None:
-    with sharing(tmp_path, python) as server:
-        for turn in range(3):
+    with sharing(tmp_path, python, max_queue_wait_ms=0) as server:
+        good = 0
+        for turn in range(4):
             with held(server, tmp_path / f"gate-{turn}") as busy:
-                answered = {server.score().json for _ in range(8)}
-                assert answered == set(pids(server)) - {busy}
+                answers = [server.score() for _ in range(8)]
+            assert {answer.json for answer in answers if answer.status == 200} <= set(pids(server)) - {busy}
+            good += {answer.status for answer in answers} == {200}
+        assert good >= 2, "by chance one turn of 256 would be"
 
 
 def test_clients_that_come_at_once_come_to_different_workers(tmp_path: Path, python: str | None) -> None:
-    with sharing(tmp_path, python, workers=3) as server:
-        for turn in range(4):
-            gates = [tmp_path / f"{turn}-{number}" for number in range(3)]
+    with sharing(tmp_path, python, workers=3, max_queue_wait_ms=0) as server:
+        good = 0
+        for turn in range(8):
             with ExitStack() as stack:
-                clients = [stack.enter_context(rig.connect(server.port)) for _ in gates]
-                for client, gate in zip(clients, gates, strict=True):
-                    client.sendall(post({"gate": str(gate)}))
-                for gate in gates:
-                    rig.await_truth(gate.with_name(f"{gate.name}.begun").exists, "each has its own worker")
-                for client, gate in zip(clients, gates, strict=True):
-                    gate.touch()
-                    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+                visits = [Visit(server, tmp_path / f"{turn}-{number}", stack) for number in range(3)]
+                assert {visit.enter() for visit in visits} == set(pids(server))
+                for visit in visits:
+                    visit.leave()
+            good += not any(visit.refused for visit in visits)
+        assert good >= 6, "by chance two turns of nine would be"
 
 
 def test_health_is_live_and_refusals_come_while_all_workers_are_busy(tmp_path: Path, python: str | None) -> None:
