@@ -9,6 +9,8 @@ import random
 import signal
 import socket
 import threading
+import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -199,14 +201,22 @@ def test_what_a_lent_client_has_sent_before_the_stop_is_answered(tmp_path: Path)
             assert worker.process.wait(rig.PATIENCE) == 0
 
 
+@contextlib.asynccontextmanager
+async def transport() -> AsyncIterator[tuple[LentTransport, socket.socket]]:
+    """A connection on loan, and its client."""
+    with contextlib.ExitStack() as stack:
+        ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+        owner, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
+        stack.callback(owner.abort)
+        owner.pause_reading()
+        lent = LentTransport(owner)
+        stack.callback(lent.forget)
+        yield lent, theirs
+
+
 def test_a_default_timeout_of_a_script_makes_no_write_wait() -> None:
     async def fill() -> int:
-        with contextlib.ExitStack() as stack:
-            ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
-            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
-            stack.callback(transport.abort)
-            lent = LentTransport(transport)
-            stack.callback(lent.forget)
+        async with transport() as (lent, theirs):
             while not lent.unsent:
                 lent.write(b"x" * 1000)
             return len(lent.unsent) + theirs.recv_into(bytearray(1000))
@@ -217,6 +227,34 @@ def test_a_default_timeout_of_a_script_makes_no_write_wait() -> None:
         assert asyncio.run(fill()) >= 1000
     finally:
         socket.setdefaulttimeout(before)
+
+
+def test_a_client_that_was_prompt_and_falls_silent_costs_no_processor() -> None:
+    async def worked() -> float:
+        async with transport() as (lent, theirs):
+            for _ in range(100):
+                theirs.send(b"x")
+                assert lent.wait(rig.PATIENCE)
+                assert lent.receive() == b"x"
+            before = time.thread_time()
+            assert not lent.wait(1)
+            return time.thread_time() - before
+
+    assert asyncio.run(worked()) < 0.1
+
+
+def test_a_prompt_client_is_given_back_as_soon_as_any() -> None:
+    async def recalled() -> bool:
+        async with transport() as (lent, theirs):
+            for _ in range(100):
+                theirs.send(b"x")
+                assert lent.wait(rig.PATIENCE)
+                assert lent.receive() == b"x"
+            lent.recall()
+            theirs.send(b"x")
+            return not lent.wait(rig.PATIENCE) and lent.receive() == b"x"
+
+    assert asyncio.run(recalled())
 
 
 @pytest.mark.parametrize("busy", [False, True])
