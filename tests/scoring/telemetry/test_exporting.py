@@ -83,15 +83,47 @@ def test_what_the_collector_does_not_want_is_dropped_and_the_next_is_sent() -> N
     assert (queue.sent, queue.dropped) == (1, 2)
 
 
-class Fragile:
-    """Cannot write what has a forbidden number; the rest is taken."""
+class Busy:
+    """A process in which another span ends while some are sent."""
 
     def __init__(self) -> None:
-        self.taken: list[object] = []
+        self.queue = SpanQueue(self, delay=3600, limit=100, batch=4)
+        self.sizes: list[int] = []
         self.changed = threading.Condition()
 
     def send_spans(self, spans: Sequence[Span], timeout: float) -> Outcome:
         del timeout
+        self.queue.record(make_span(0))
+        with self.changed:
+            self.sizes.append(len(spans))
+            self.changed.notify_all()
+        return Outcome()
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_comes_while_some_are_sent_waits_for_a_whole_batch() -> None:
+    busy = Busy()
+    for round_, recorded in enumerate((4, 3, 3), 1):
+        for number in range(recorded):
+            busy.queue.record(make_span(number))
+        with busy.changed:
+            assert busy.changed.wait_for(lambda: len(busy.sizes) >= round_, PATIENCE)  # noqa: B023 - called here
+    busy.queue.close(PATIENCE)
+    assert busy.sizes == [4, 4, 4, 1]
+
+
+class Fragile:
+    """Cannot write what has a forbidden number; the rest is taken, once all has come."""
+
+    def __init__(self) -> None:
+        self.taken: list[object] = []
+        self.changed = threading.Condition()
+        self.all_there = threading.Event()
+
+    def send_spans(self, spans: Sequence[Span], timeout: float) -> Outcome:
+        self.all_there.wait(timeout)
         return self._take([span.span_id for span in spans])
 
     def send_metrics(self, families: Sequence[Family], timeout: float) -> Outcome:
@@ -115,6 +147,7 @@ def test_a_span_that_cannot_be_written_costs_its_batch_and_no_other(caplog: pyte
     queue = SpanQueue(sink, delay=3600, limit=100, batch=2)
     for number in (1, 2, 3, 13, 4, 5, 13, 13, 6):
         queue.record(make_span(number))
+    sink.all_there.set()
     queue.close(PATIENCE)
     assert sink.taken == [1, 2, 4, 5, 6]
     assert (queue.sent, queue.dropped) == (5, 4)

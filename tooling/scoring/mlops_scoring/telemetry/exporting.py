@@ -116,7 +116,7 @@ class SpanQueue:
             self.dropped += 1
             return
         self._pending.append(span)
-        if pending + 1 == self._batch:
+        if (pending + 1) % self._batch == 0:
             self._wake.set()
 
     def close(self, seconds: float = FLUSH_SECONDS) -> None:
@@ -136,11 +136,14 @@ class SpanQueue:
         self._sink.close()
 
     def _send_all(self) -> None:
-        while self._pending:
+        """Send what waits now; at the end, also what comes meanwhile, which otherwise is for the next batch."""
+        waiting = len(self._pending)
+        while waiting > 0 or (self._pending and self._ending is not None):
             left = 3600.0 if self._ending is None else self._ending - time.monotonic()
             if left <= 0:
                 return
             spans = [self._pending.popleft() for _ in range(min(self._batch, len(self._pending)))]
+            waiting -= len(spans)
             try:
                 outcome = self._sink.send_spans(spans, left)
             except Exception as error:  # noqa: BLE001 - what a script put into one span must not cost those to come
