@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,23 @@ def test_bytes_that_were_replaced_in_place_with_old_times_are_noticed(model: Pat
     os.utime(model / "model.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(StartFailed, match="is not the declared one"):
         checked.confirm()
+
+
+def test_bytes_that_were_replaced_within_a_tick_of_the_files_clock_are_noticed(model: Path) -> None:
+    """Where that clock stands still meanwhile, a change leaves no mark: the marks here are those after it."""
+
+    found: list[integrity.Checked] = []
+
+    def quick() -> bool:
+        (model / "model.txt").write_bytes(CONTENT["model.txt"])
+        found[:] = [integrity.verify(str(model), declared())]
+        return "model.txt" in found[0].young
+
+    await_truth(quick, "a check right after a change")
+    (model / "model.txt").write_bytes(b"weightz")
+    after = integrity.verify(str(model), declared() | {"model.txt": sha256(b"weightz")})
+    with pytest.raises(StartFailed, match="is not the declared one"):
+        replace(found[0], marks=after.marks).confirm()
 
 
 def test_a_replaced_file_is_noticed(model: Path) -> None:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_scoring.worker.scoring import StartFailed
+
+_TICK_NANOSECONDS = 20_000_000
+"""Twice the longest tick that Linux can be built with (CONFIG_HZ=100)."""
 
 Mark = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of change of content and of anything, in nanoseconds."""
@@ -28,11 +32,13 @@ class Checked:
         directory: Where they are.
         files: What they were declared to be.
         marks: What shows whether they still are.
+        young: Those that had changed so shortly before that a further change may not show in their marks.
     """
 
     directory: str
     files: Mapping[str, str]
     marks: Mapping[str, Mark]
+    young: frozenset[str] = frozenset()
 
     def confirm(self) -> None:
         """Compare the marks; to be called when the model is loaded.
@@ -47,7 +53,8 @@ class Checked:
                 found = None
             if found is None or found[:-1] != mark[:-1]:
                 raise StartFailed(f"the model file {name} was changed while the model was loaded")
-            if found != mark:  # another name for the same content was made or removed; or its bytes went and came back
+            # Another name for the same content was made or removed; or its bytes went and came back, or may have.
+            if found != mark or name in self.young:
                 _check(os.path.realpath(self.directory), self.directory, name, self.files[name])
 
 
@@ -67,8 +74,10 @@ def verify(directory: str, files: Mapping[str, str]) -> Checked:
     for name in sorted(_present(directory)):
         if name not in files:
             raise StartFailed(f"the model folder has {name}, which is not declared")
+    settled = time.time_ns() - _TICK_NANOSECONDS
     marks = {name: _check(root, directory, name, files[name]) for name in sorted(files)}
-    return Checked(directory, files, marks)
+    young = frozenset(name for name, mark in marks.items() if mark[-1] > settled)
+    return Checked(directory, files, marks, young)
 
 
 def _present(directory: str) -> Iterator[str]:
