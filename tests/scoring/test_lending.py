@@ -229,13 +229,18 @@ def test_a_default_timeout_of_a_script_makes_no_write_wait() -> None:
         socket.setdefaulttimeout(before)
 
 
+def ask_promptly(lent: LentTransport, client: socket.socket) -> None:
+    """So often at once that the client is waited for awake."""
+    for _ in range(100):
+        client.send(b"x")
+        assert lent.wait(rig.PATIENCE)
+        assert lent.receive() == b"x"
+
+
 def test_a_client_that_was_prompt_and_falls_silent_costs_no_processor() -> None:
     async def worked() -> float:
         async with transport() as (lent, theirs):
-            for _ in range(100):
-                theirs.send(b"x")
-                assert lent.wait(rig.PATIENCE)
-                assert lent.receive() == b"x"
+            ask_promptly(lent, theirs)
             before = time.thread_time()
             assert not lent.wait(1)
             return time.thread_time() - before
@@ -246,10 +251,7 @@ def test_a_client_that_was_prompt_and_falls_silent_costs_no_processor() -> None:
 def test_a_prompt_client_is_given_back_as_soon_as_any() -> None:
     async def recalled() -> bool:
         async with transport() as (lent, theirs):
-            for _ in range(100):
-                theirs.send(b"x")
-                assert lent.wait(rig.PATIENCE)
-                assert lent.receive() == b"x"
+            ask_promptly(lent, theirs)
             lent.recall()
             theirs.send(b"x")
             return not lent.wait(rig.PATIENCE) and lent.receive() == b"x"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.scoring.file_times import await_tick
 from tests.scoring.rig import await_truth, launch_worker, make_code, make_deployment
 
 from mlops_scoring.worker import integrity
@@ -147,21 +148,10 @@ def test_a_changed_link_count_is_no_change(model: Path) -> None:
     checked.confirm()
 
 
-def await_tick(model: Path) -> None:
-    """Until a change has another time than those before: some kernels' times of files go by milliseconds."""
-    probe, last = model.parent / "probe", (model / "model.txt").stat().st_ctime_ns
-
-    def ticked() -> bool:
-        probe.write_bytes(b"")
-        return probe.stat().st_ctime_ns > last
-
-    await_truth(ticked, "the clock of files goes on")
-
-
 def test_bytes_that_were_replaced_in_place_with_old_times_are_noticed(model: Path) -> None:
     before = (model / "model.txt").stat()
     checked = integrity.verify(str(model), declared())
-    await_tick(model)
+    await_tick(model / "model.txt", model.parent / "probe")
     (model / "model.txt").write_bytes(b"weightz")
     os.utime(model / "model.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(StartFailed, match="is not the declared one"):

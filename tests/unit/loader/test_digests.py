@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.scoring.rig import await_truth
+from tests.scoring.file_times import await_tick
 
 from mlops.archive import digest_directory
 from mlops.loader.cache import Cache
@@ -29,17 +29,6 @@ def make(root: Path, name: str, content: bytes = b"content") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
-
-
-def await_tick(path: Path) -> None:
-    """Until a change has another time than the last one: some kernels' times of files go by milliseconds."""
-    probe, last = path.parent.parent / "probe", path.lstat().st_ctime_ns
-
-    def ticked() -> bool:
-        probe.write_bytes(b"")
-        return probe.lstat().st_ctime_ns > last
-
-    await_truth(ticked, "the clock of files goes on")
 
 
 def later(root: Path, cache: Cache | None = None) -> Digests:
@@ -79,7 +68,7 @@ def test_a_file_of_which_any_status_changed_is_read_again(tmp_path: Path) -> Non
         lambda: (make(tmp_path, "b"), (tmp_path / "b").replace(path)),
     ):
         cache = remembered(tmp_path, "a")
-        await_tick(path)
+        await_tick(path, path.parent.parent / "probe")
         change()
         assert Digests(tmp_path, cache).content("a") == FileContent(sha(path.read_bytes()), 7)
 
@@ -125,7 +114,7 @@ def test_the_digest_of_a_tar_follows_content_names_and_modes(tmp_path: Path) -> 
         lambda: make(tmp_path, "code/other.py", b""),
         lambda: script.rename(tmp_path / "code/renamed.py"),
     ):
-        await_tick(script)
+        await_tick(script, script.parent.parent / "probe")
         change()
         found = later(tmp_path, cache).content("code", archive=True)
         assert isinstance(found, DirectoryContent)

@@ -19,9 +19,9 @@ from mlops_scoring.wire.server import Listener
 _PIECE = 64 * 1024
 
 _PROMPT_SECONDS = 0.0002 if cpu_limit() > 1 else 0.0
-"""A client that asks again within this time is waited for awake: to sleep and to be woken takes a third of it. Who asks
-more slowly is waited for asleep, so at most this much of a CPU is lost when a client becomes slow; and with one CPU it
-is the client's."""
+"""A client that asks again within this time is waited for awake: to sleep and to be woken would take 30 of its 200 µs.
+Who asks more slowly is waited for asleep, so no more than this is lost when a client becomes slow. With one CPU it is
+the client's."""
 
 
 class LentTransport(asyncio.Transport):
